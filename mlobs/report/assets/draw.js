@@ -1,0 +1,80 @@
+// Draws the page's plots when they come into view, in the colours of the page, and redraws them when the scheme changes.
+(function () {
+  "use strict";
+  const store = document.getElementById("plots");
+  if (!store || typeof Bokeh === "undefined") return;
+  Bokeh.set_log_level("warn");
+  const { figures, shared, plots, colours } = JSON.parse(store.textContent);
+  const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+  const coarse = window.matchMedia("(pointer: coarse)").matches;
+  const narrow = window.matchMedia("(max-width: 640px)");
+  const drawn = new Map();
+
+  function painter() {
+    const style = getComputedStyle(document.documentElement);
+    const real = {};
+    for (const [placeholder, variable] of Object.entries(colours)) real[placeholder] = style.getPropertyValue(variable).trim();
+    return (value) => (typeof value === "string" && Object.hasOwn(real, value) ? real[value] : value);
+  }
+
+  // Walks a figure's JSON: paints placeholders and remembers each part by its id.
+  function walk(node, paint, found) {
+    if (Array.isArray(node)) {
+      for (let i = 0; i < node.length; i++) node[i] = walk(node[i], paint, found);
+      return node;
+    }
+    if (node && typeof node === "object") {
+      if (node.type === "object" && node.id) found.set(node.id, node);
+      for (const key of Object.keys(node)) node[key] = walk(node[key], paint, found);
+      return node;
+    }
+    return paint(node);
+  }
+
+  function column(values, paint) {
+    if (typeof values === "string") values = shared[values.slice(1)];
+    return values.map((v) => (Array.isArray(v) ? column(v, paint) : v === null ? NaN : paint(v)));
+  }
+
+  async function draw(element) {
+    const plot = plots[element.dataset.plot];
+    const figure = figures[plot.kind];
+    const paint = painter();
+    const found = new Map();
+    const item = walk(structuredClone(figure.item), paint, found);
+    const part = (name) => (found.get(figure.parts[name]).attributes ??= {});
+    for (const [name, columns] of Object.entries(plot.columns)) {
+      const entries = Object.entries(columns).map(([key, values]) => [key, column(values, paint)]);
+      part(name).data = { type: "map", entries };
+    }
+    for (const [name, settings] of Object.entries(plot.settings)) Object.assign(part(name), settings);
+    if (narrow.matches && plot.kind === "heat") {
+      const labels = part("axis").major_label_overrides;
+      labels.entries = labels.entries.map(([at, text]) => [at, text.length > 15 ? text.slice(0, 14) + "…" : text]);
+    }
+    const root = found.get(item.root_id).attributes;
+    if (narrow.matches && plot.kind === "accuracy") root.height = 260;
+    element.style.minHeight = root.height + "px";
+    drawn.get(element)?.forEach((view) => view.remove());
+    element.replaceChildren();
+    const views = await Bokeh.embed.embed_item(item, element);
+    drawn.set(element, [views].flat().map((v) => ({ remove: () => (v.remove ? v : v.roots[0]).remove() })));
+    if (coarse) for (const doc of Bokeh.documents) for (const r of doc.roots()) r.toolbar.active_drag = null;
+    element.dataset.drawn = "yes";
+  }
+
+  let queue = Promise.resolve();
+  const wanted = (element) => (queue = queue.then(() => draw(element)).catch((e) => console.error("plot", element.dataset.plot, e)));
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      watcher.unobserve(entry.target);
+      wanted(entry.target);
+    }
+  }, { rootMargin: "600px" });
+  for (const element of document.querySelectorAll("[data-plot]")) watcher.observe(element);
+  scheme.addEventListener("change", () => { for (const element of drawn.keys()) wanted(element); });
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details.field")) details.open = true;
+  });
+})();
