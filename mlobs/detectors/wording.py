@@ -1,0 +1,80 @@
+"""The one sentence of a verdict, for a person on call at 3 a.m.: what, how unusual, since when, what was normal."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from mlobs.detectors.verdict import Range
+
+PLAIN = {
+    "rows": "number of rows",
+    "p50": "median",
+    "std": "standard deviation",
+    "distinct": "number of distinct values",
+}
+
+
+class Facts(NamedTuple):
+    """What is known of one judged metric."""
+
+    field: str
+    metric: str
+    segment: str
+    value: float
+    count: float
+    rows: float
+    expected: Range
+    windows: int
+    rows_seen: int
+    never_seen: bool
+
+
+def sentence(status: str, facts: Facts) -> str:
+    """One sentence without a full stop.
+
+    >>> sentence("failed", Facts("age", "negative_rate", "", 3 / 512, 3, 512, Range(0, 0, 0), 41, 18204, True))
+    'negative rate of age is 0.59% (3 of 512 rows); in 41 windows and 18,204 rows it was never above 0'
+    """
+    what, now = _what(facts), _value(facts)
+    if status == "learning":
+        need = facts.expected.learning
+        return f"{what} is {now}; {_windows(need)} more of history needed to judge it ({facts.windows} seen)"
+    if facts.never_seen:
+        if status == "failed":
+            return f"{what} is {now}; in {_windows(facts.windows)} and {facts.rows_seen:,} rows it was never above 0"
+        return f"{what} is {now}, as in all {_windows(facts.windows)} before"
+    bounds = f"{number(facts.expected.low, facts.metric)} to {number(facts.expected.high, facts.metric)}"
+    if status == "failed":
+        side = "above" if facts.value > facts.expected.high else "below"
+        usual = number(facts.expected.expected, facts.metric)
+        return f"{what} is {now}, {side} the expected {bounds} (about {usual}) learned from {_windows(facts.windows)}"
+    return f"{what} is {now}, within {bounds}"
+
+
+def number(value: float, metric: str = "") -> str:
+    """A value with four significant digits at most; shares and rates in percent."""
+    if not math.isfinite(value):
+        return str(value)
+    if metric.endswith("_rate") or metric == "share":
+        return f"{100 * value:.2g}%" if abs(value) < 0.1 else f"{100 * value:.1f}%"
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _what(facts: Facts) -> str:
+    name = PLAIN.get(facts.metric, facts.metric.replace("_", " "))
+    where = f" of {facts.segment}" if facts.segment else (f" of {facts.field}" if facts.field else "")
+    return f"{name}{where}"
+
+
+def _value(facts: Facts) -> str:
+    shown = number(facts.value, facts.metric)
+    if shown.endswith("%") and math.isfinite(facts.count) and math.isfinite(facts.rows):
+        return f"{shown} ({int(facts.count):,} of {int(facts.rows):,} rows)"
+    return shown
+
+
+def _windows(count: int) -> str:
+    return f"{count} window" + ("" if count == 1 else "s")
