@@ -257,7 +257,8 @@ def clonable(kind: str) -> dict[str, Any]:
     from bokeh.embed import json_item
 
     figure, parts = FIGURES[kind]()
-    return {"item": json_item(figure), "parts": {name: part.id for name, part in parts.items()}}
+    named = {name: part.id for name, part in parts.items()}
+    return {"item": json_item(figure), "parts": named, "height": figure.height}
 
 
 def library() -> str:

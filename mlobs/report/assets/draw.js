@@ -36,6 +36,15 @@
     return values.map((v) => (Array.isArray(v) ? column(v, paint) : v === null ? NaN : paint(v)));
   }
 
+  function remove(element) {
+    const views = drawn.get(element);
+    if (!views) return;
+    const papers = new Set(views.roots.map((view) => view.model.document));
+    views.clear();
+    for (const paper of papers) Bokeh.documents.splice(Bokeh.documents.indexOf(paper), 1);
+    element.replaceChildren();
+  }
+
   async function draw(element) {
     const plot = plots[element.dataset.plot];
     const figure = figures[plot.kind];
@@ -54,12 +63,11 @@
     }
     const root = found.get(item.root_id).attributes;
     if (narrow.matches && plot.kind === "accuracy") root.height = 260;
-    element.style.minHeight = root.height + "px";
-    drawn.get(element)?.forEach((view) => view.remove());
-    element.replaceChildren();
+    if (narrow.matches) element.style.minHeight = root.height + "px";
+    remove(element);
     const views = await Bokeh.embed.embed_item(item, element);
-    drawn.set(element, [views].flat().map((v) => ({ remove: () => (v.remove ? v : v.roots[0]).remove() })));
-    if (coarse) for (const doc of Bokeh.documents) for (const r of doc.roots()) r.toolbar.active_drag = null;
+    drawn.set(element, views);
+    if (coarse) for (const view of views.roots) view.model.toolbar.active_drag = null;  // a finger scrolls the page
     element.dataset.drawn = "yes";
   }
 
@@ -72,8 +80,14 @@
       wanted(entry.target);
     }
   }, { rootMargin: "600px" });
-  for (const element of document.querySelectorAll("[data-plot]")) watcher.observe(element);
+  for (const element of document.querySelectorAll("[data-plot]")) {
+    const { kind, settings } = plots[element.dataset.plot];
+    element.style.minHeight = (settings.figure?.height ?? figures[kind].height) + "px";  // nothing moves when it is drawn
+    watcher.observe(element);
+  }
   scheme.addEventListener("change", () => { for (const element of drawn.keys()) wanted(element); });
+  const named = location.hash && document.getElementById(location.hash.slice(1));
+  if (named && named.tagName === "DETAILS") named.open = true;
   window.addEventListener("beforeprint", () => {
     for (const details of document.querySelectorAll("details.field")) details.open = true;
   });

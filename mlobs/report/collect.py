@@ -1,0 +1,439 @@
+"""Gathers one model's page from what history remembers: aggregates only, never a row of data; judges nothing itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mlobs.detectors.accuracy import performance_name
+from mlobs.detectors.verdict import CHECKS, Verdict
+from mlobs.report import wording
+from mlobs.report.content import (
+    AccuracyPoint,
+    AccuracyStory,
+    Arrival,
+    CellState,
+    DecisionLine,
+    Glance,
+    HeatMap,
+    HeatRow,
+    IncidentLine,
+    ModelPage,
+    Promotion,
+    SegmentError,
+    Series,
+    TableStory,
+    VersionCard,
+    cell_state,
+    worst,
+)
+from mlobs.report.fields import failed_fields
+from mlobs.spec import Model, Table
+from mlobs.windows import Window
+
+if TYPE_CHECKING:
+    from mlobs.history import History
+
+REACH = timedelta(days=370)
+"""How far back a page looks; older windows stay in history."""
+MAX_ROWS = 60
+"""Rows of a heat map; the worst are kept."""
+MAX_SENTENCES = 1500
+"""Failed cells of a heat map that carry their reason; older ones say only that they failed."""
+MAX_INCIDENTS = 200
+MAX_VERSIONS = 8
+MAX_DECISIONS = 300
+SEGMENTS = 25
+
+
+def model_page(model: Model, history: History, now: datetime) -> ModelPage:
+    """All that the page of `model` says as of `now`.
+
+    Raises:
+        HistoryError: when history can't be read.
+    """
+    since = now - REACH
+    tables = model.tables
+    verdicts = {table.id: _live(history, table.id, since, now) for table in tables.values()}
+    performance = performance_name(model)
+    verdicts[performance] = _live(history, performance, since, now)
+    promotions = tuple(
+        Promotion(p.version, p.at, p.by, p.reason) for p in history.promotions(model.name) if p.at <= now
+    )
+    accuracy = accuracy_story(model, history, verdicts[performance], since, now)
+    decisions = _decisions(model, history, since, now)
+    incidents = _incidents(history, {*verdicts}, now)
+    stories = tuple(
+        _table_story(table, role, verdicts[table.id], history, since, now) for role, table in tables.items()
+    )
+    heat_maps = [
+        _heat_map(table.id, role, verdicts[table.id], _known_rows(table, model, role)) for role, table in tables.items()
+    ]
+    if verdicts[performance]:
+        heat_maps.append(_heat_map(performance, "performance", verdicts[performance], 1))
+    fields, left_out = failed_fields(model, history, verdicts, since, now)
+    return ModelPage(
+        name=model.name,
+        task=model.task,
+        description=model.description,
+        owners=model.owners,
+        now=now,
+        champion=promotions[-1].version if promotions else "",
+        glances=_glances(model, accuracy, verdicts, stories, incidents, decisions, now),
+        accuracy=accuracy,
+        heat_maps=tuple(heat_maps),
+        fields=fields,
+        tables=stories,
+        incidents=incidents,
+        versions=_versions(model, history, accuracy, promotions, now),
+        promotions=promotions,
+        decisions=decisions,
+        left_out=left_out,
+    )
+
+
+def _live(history: History, table: str, since: datetime, now: datetime) -> list[Verdict]:
+    return [s.verdict for s in history.verdicts(table, since=since, until=now) if s.verdict.window.start < now]
+
+
+# Accuracy
+
+
+def accuracy_story(
+    model: Model, history: History, verdicts: Sequence[Verdict], since: datetime, now: datetime
+) -> AccuracyStory:
+    """Error per window and over the trailing span, from the remembered states; limits and states from the verdicts."""
+    from mlobs.metrics.accuracy import error, naive_error, watched_error
+    from mlobs.states.accuracy import AccuracyState
+
+    monitor = model.accuracy
+    metric = watched_error(model.task, monitor.metric if monitor else None)
+    span = monitor.span if monitor else 1
+    by_window: dict[Window, dict[str, AccuracyState]] = {}
+    for window, version, payload in history.accuracy(model.name, since=since, until=now):
+        by_window.setdefault(window, {})[version] = AccuracyState.from_bytes(payload)
+    said: dict[Window, list[Verdict]] = {}
+    for verdict in verdicts:
+        if not verdict.segment:
+            said.setdefault(verdict.window, []).append(verdict)
+    empty = AccuracyState(model.task)
+    points: list[AccuracyPoint] = []
+    recent: list[AccuracyState] = []
+    for window in sorted(by_window):
+        total = _sum(by_window[window].values(), empty)
+        here = said.get(window, [])
+        state = worst([cell_state(v) for v in here] or ["pending"])
+        pending = state == "pending" or not total.labelled
+        if not pending:
+            recent = [*recent, total][-span:]
+        trailing = _sum(recent, empty)
+        limits = [v.expected.high for v in here if v.metric == metric and math.isfinite(v.expected.high)]
+        points.append(
+            AccuracyPoint(
+                window=window,
+                versions=tuple(sorted(by_window[window])),
+                error=error(total, metric),
+                trailing=math.nan if pending else error(trailing, metric),
+                naive=math.nan if pending else naive_error(trailing, metric),
+                limit=min(limits, default=math.nan),
+                coverage=total.labelled / total.predictions if total.predictions else math.nan,
+                rows=total.predictions,
+                state=state,
+                reason=next((v.reason for v in here if v.failed), ""),
+            )
+        )
+    segments = _segments(model, history, metric, [p.window for p in points if p.trailing == p.trailing][-span:])
+    unit = next((f.unit for f in model.actuals.fields if f.name == model.actual), "")
+    return AccuracyStory(metric, unit if model.task == "regression" else "", span, tuple(points), segments)
+
+
+def _sum(states: Iterable[Any], empty: Any) -> Any:
+    total = empty
+    for state in states:
+        total = total + state
+    return total
+
+
+def _segments(model: Model, history: History, metric: str, windows: Sequence[Window]) -> tuple[SegmentError, ...]:
+    from mlobs.metrics.accuracy import error, naive_error
+    from mlobs.states.accuracy import AccuracyState
+
+    if not windows:
+        return ()
+    wanted, totals = set(windows), {}
+    found = history.accuracy_segments(model.name, since=windows[0].start, until=windows[-1].end)
+    for window, _, payload, segment in found:
+        if window in wanted:
+            state = AccuracyState.from_bytes(payload)
+            totals[segment] = totals[segment] + state if segment in totals else state
+    rows = [
+        SegmentError(s, error(t, metric), naive_error(t, metric), t.labelled) for s, t in totals.items() if t.labelled
+    ]
+    return tuple(sorted(rows, key=lambda s: -s.error)[:SEGMENTS])
+
+
+# Checks over windows
+
+
+def _known_rows(table: Table, model: Model, role: str) -> int:
+    """Checks and declared fields that a heat map of the table could show."""
+    checks = [m.check for m in model.monitors_on(role) if m.check not in ("field_health", "drift")]
+    return len(checks) + len(table.fields)
+
+
+def _heat_map(table: str, role: str, verdicts: Sequence[Verdict], known: int) -> HeatMap:
+    """Rows are the checks of the table and its fields; a row is shown when it failed at least once."""
+    windows = sorted({v.window for v in verdicts})
+    rows: dict[str, dict[Window, list[Verdict]]] = {}
+    for verdict in verdicts:
+        label = verdict.field or verdict.detector
+        rows.setdefault(label, {}).setdefault(verdict.window, []).append(verdict)
+    failed = {label: cells for label, cells in rows.items() if any(v.failed for found in cells.values() for v in found)}
+    order = {name: place for place, name in enumerate(CHECKS)}
+    ranked = sorted(
+        failed, key=lambda label: (label not in order, order.get(label, 0), -_failures(failed[label]), label)
+    )
+    shown = ranked[:MAX_ROWS]
+    budget = MAX_SENTENCES // max(1, len(shown))
+    heat_rows = tuple(_heat_row(label, failed[label], windows, budget) for label in shown)
+    return HeatMap(table, role, heat_rows, max(len(rows), known) - len(shown), len(windows))
+
+
+def _failures(cells: Mapping[Window, Sequence[Verdict]]) -> int:
+    return sum(any(v.failed for v in found) for found in cells.values())
+
+
+def _heat_row(label: str, cells: Mapping[Window, Sequence[Verdict]], windows: Sequence[Window], budget: int) -> HeatRow:
+    """Passed metrics of a field are not remembered: a window that was judged and says nothing of the field passed."""
+    check = label in CHECKS
+    row: list[tuple[Window, CellState, str]] = []
+    for window in windows:
+        found = cells.get(window, ())
+        if not found and check:
+            continue
+        state = worst([cell_state(v) for v in found] or ["passed"])
+        said = [v.reason for v in found if v.failed]
+        text = (
+            said[0] + (f" (and {wording.count(len(said) - 1, 'more metric')})" if len(said) > 1 else "") if said else ""
+        )
+        row.append((window, state, text))
+    spoken = {w for w, _, text in reversed(row) if text}
+    kept = set(sorted(spoken)[-budget:])
+    return HeatRow(label, tuple((w, state, text if w in kept else "") for w, state, text in row))
+
+
+# Volume, mix, freshness
+
+
+def _table_story(
+    table: Table, role: str, verdicts: Sequence[Verdict], history: History, since: datetime, now: datetime
+) -> TableStory:
+    volume = Series.of(v for v in verdicts if v.detector == "volume" and v.metric == "rows" and not v.segment)
+    shares: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.detector == "mix" and verdict.segment and not verdict.field:
+            shares.setdefault(verdict.segment, []).append(verdict)
+    mix = sorted(((name, Series.of(found)) for name, found in shares.items()), key=lambda pair: -_mean(pair[1].values))
+    first: dict[Window, Any] = {}
+    for arrival in history.arrivals(table.id, since=since):
+        if arrival.at <= now:
+            first.setdefault(arrival.window, arrival)
+    arrivals = tuple(
+        Arrival(w, a.at, a.rows, (a.at - w.end) / timedelta(hours=1))
+        for w, a in sorted(first.items(), key=lambda x: x[0])
+    )
+    newest = [a.newest for a in first.values() if a.newest is not None]
+    return TableStory(table.id, role, volume, tuple(mix), arrivals, max(newest, default=None))
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [v for v in values if math.isfinite(v)]
+    return sum(known) / len(known) if known else 0.0
+
+
+# Decisions, versions, incidents
+
+
+def _decisions(model: Model, history: History, since: datetime, now: datetime) -> tuple[DecisionLine, ...]:
+    """Newest first; the same answer for the same reason on following days is one line with its first and last day."""
+    lines: list[DecisionLine] = []
+    for stored in history.decisions(model.name, since=since):
+        if stored.at > now:
+            continue
+        line = DecisionLine(stored.at, stored.answer, stored.reason, stored.trigger)
+        if lines and (lines[-1].answer, lines[-1].reason) == (line.answer, line.reason):
+            continue
+        lines.append(line)
+    return tuple(reversed(lines[-MAX_DECISIONS:]))
+
+
+def _versions(
+    model: Model, history: History, accuracy: AccuracyStory, promotions: Sequence[Promotion], now: datetime
+) -> tuple[VersionCard, ...]:
+    from mlobs.metrics.accuracy import error
+    from mlobs.states.accuracy import AccuracyState
+
+    promoted = {p.version: p for p in promotions}
+    champion = promotions[-1].version if promotions else ""
+    stored = [v for v in history.versions(model.name) if v.at <= now][-MAX_VERSIONS:]
+    cards = []
+    for version in reversed(stored):
+        live = [AccuracyState.from_bytes(p) for _, _, p in history.accuracy(model.name, version=version.version)]
+        total = _sum(live, AccuracyState(model.task))
+        facts = [("Trained", wording.moment(version.at))]
+        facts += [(_fact_name(name), _fact(name, value)) for name, value in version.info.items() if _plain(value)]
+        if total.labelled:
+            text = f"{wording.number(error(total, accuracy.metric))} on {wording.count(len(live), 'window')}"
+            facts.append((f"Live {accuracy.metric}", text))
+        if version.version in promoted:
+            promotion = promoted[version.version]
+            facts.append(("Deployed", f"{wording.moment(promotion.at)} by {promotion.by}"))
+            facts.append(("Why", promotion.reason))
+        since = promoted[version.version].at if version.version in promoted else None
+        cards.append(VersionCard(version.version, version.version == champion, tuple(facts), since))
+    return tuple(cards)
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) or (isinstance(value, (list, tuple)) and len(value) <= 2)
+
+
+def _fact_name(name: str) -> str:
+    known = {"cv_error": "Cross-validated error", "fit_seconds": "Fit time", "score_seconds": "Scoring time"}
+    return known.get(name, wording.metric_name(name))
+
+
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{wording.number(value)} s" if name.endswith("_seconds") else wording.number(value)
+    if isinstance(value, (list, tuple)):
+        return " to ".join(_fact(name, item) for item in value)
+    return str(value)
+
+
+def _incidents(history: History, names: set[str], now: datetime) -> tuple[IncidentLine, ...]:
+    from mlobs import incidents
+
+    lines = []
+    for incident in incidents.all_incidents(history):
+        touched = tuple(incident.touched)
+        if names & {*touched}:
+            lines.append(
+                IncidentLine(
+                    id=str(incident.id),
+                    status=incident.status,
+                    severity=incident.severity,
+                    opened=incident.opened_at,
+                    resolved=incident.resolved_at,
+                    title=incident.title,
+                    detail=incident.summary,
+                    touched=touched,
+                )
+            )
+    lines.sort(key=lambda line: (line.opened is not None, line.opened), reverse=True)
+    return tuple(lines[:MAX_INCIDENTS])
+
+
+# The head
+
+
+def _glances(
+    model: Model,
+    accuracy: AccuracyStory,
+    verdicts: Mapping[str, Sequence[Verdict]],
+    stories: Sequence[TableStory],
+    incidents: Sequence[IncidentLine],
+    decisions: Sequence[DecisionLine],
+    now: datetime,
+) -> tuple[Glance, ...]:
+    return (
+        _accuracy_glance(accuracy),
+        _data_glance(model, verdicts),
+        _freshness_glance(model, verdicts, stories),
+        _incident_glance(incidents),
+        _retraining_glance(decisions),
+    )
+
+
+def _accuracy_glance(story: AccuracyStory) -> Glance:
+    if not story.mature:
+        note = "labels have not come yet" if story.points else "nothing has been scored yet"
+        return Glance("Accuracy", "pending" if story.points else "learning", "–", note)
+    newest = story.mature[-1]
+    unit = f" {story.unit}" if story.unit else ""
+    note = f"{wording.metric_name(story.metric).lower()}, {story.span} windows to {newest.window.key}"
+    if math.isfinite(newest.limit):
+        note += f"; limit {wording.number(newest.limit, 3)}"
+    if math.isfinite(newest.naive):
+        note += f"; naive {wording.number(newest.naive, 3)}"
+    return Glance("Accuracy", newest.state, f"{wording.number(newest.trailing, 3)}{unit}", note)
+
+
+def _data_glance(model: Model, verdicts: Mapping[str, Sequence[Verdict]]) -> Glance:
+    checks: list[tuple[str, CellState]] = []
+    newest: Window | None = None
+    for table in model.tables.values():
+        found = verdicts.get(table.id, ())
+        if not found:
+            continue
+        last = max(v.window for v in found)
+        newest = last if newest is None or last > newest else newest
+        by_check: dict[str, list[CellState]] = {}
+        for verdict in found:
+            if verdict.window == last and verdict.detector != "freshness":
+                by_check.setdefault(verdict.detector, []).append(cell_state(verdict))
+        checks += [(f"{check} of {table.id}", worst(states)) for check, states in by_check.items()]
+    if newest is None:
+        return Glance("Data", "learning", "–", "nothing has been checked yet")
+    bad = [(name, state) for name, state in checks if state in ("error", "warn")]
+    if bad:
+        names = ", ".join(name for name, _ in bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
+        return Glance(
+            "Data", worst([s for _, s in bad]), f"{len(bad)} of {len(checks)} checks fail", f"{names}; {newest.key}"
+        )
+    learning = sum(state == "learning" for _, state in checks)
+    note = f"newest window {newest.key}" + (f"; {wording.count(learning, 'check')} still learning" if learning else "")
+    return Glance("Data", "passed", f"{wording.count(len(checks), 'check')} pass", note)
+
+
+def _freshness_glance(model: Model, verdicts: Mapping[str, Sequence[Verdict]], stories: Sequence[TableStory]) -> Glance:
+    newest = [
+        max((v for v in verdicts.get(table.id, ()) if v.detector == "freshness"), key=lambda v: v.window, default=None)
+        for table in model.tables.values()
+    ]
+    known = [v for v in newest if v is not None]
+    rows = [story.newest for story in stories if story.newest is not None]
+    note = f"newest row {wording.moment(max(rows))}" if rows else "no arrival remembered"
+    if not known:
+        return Glance("Freshness", "learning", "–", note)
+    state = worst([cell_state(v) for v in known])
+    late = [v for v in known if v.failed]
+    if late:
+        return Glance("Freshness", state, "late: " + ", ".join(v.table for v in late), late[0].reason)
+    return Glance("Freshness", state, "on time" if state == "passed" else "learning", note)
+
+
+def _incident_glance(incidents: Sequence[IncidentLine]) -> Glance:
+    open_ones = [i for i in incidents if i.status in ("open", "reopened", "acknowledged")]
+    if not open_ones:
+        past = f"{len(incidents)} in the past" if incidents else "none so far"
+        return Glance("Incidents", "passed", "none open", past)
+    state: CellState = "error" if any(i.severity == "error" for i in open_ones) else "warn"
+    return Glance("Incidents", state, f"{len(open_ones)} open", open_ones[0].title)
+
+
+def _retraining_glance(decisions: Sequence[DecisionLine]) -> Glance:
+    if not decisions:
+        return Glance("Retraining", "passed", "not asked for", "no decision so far")
+    newest = decisions[0]
+    states: dict[str, CellState] = {"hold": "warn", "wait": "pending", "refused": "warn"}
+    return Glance(
+        "Retraining",
+        states.get(newest.answer, "passed"),
+        newest.answer,
+        f"{wording.moment(newest.at)}: {newest.reason}",
+    )
