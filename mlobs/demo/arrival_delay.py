@@ -1,4 +1,4 @@
-"""The demo's model: JetBlue's arrival delay in minutes, from what is known before departure. Declaration and estimator."""
+"""The demo's model: JetBlue's arrival delay in minutes, from what is known before departure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
 from mlobs.alerts import Route
+
 from mlobs.demo.clock import ReplayClock
 from mlobs.demo.story import Source
 from mlobs.project import Project

@@ -35,7 +35,9 @@ class ReplayClock:
         except FileNotFoundError:
             return START
         except (OSError, ValueError, KeyError) as error:
-            raise HistoryError(f"the demo's clock {self.file} can't be read ({error}): run `make demo` again") from error
+            raise HistoryError(
+                f"the demo's clock {self.file} can't be read ({error}): run `make demo` again"
+            ) from error
         if released is None:
             return at
         return at + (datetime.now(UTC) - instant(released))

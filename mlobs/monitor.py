@@ -1,0 +1,378 @@
+"""The one place where engine, profiles, detectors and history meet: land, judge, predict, score and remember a window.
+
+Reads no clock (`now` is handed in), knows no Dagster and no MLflow. Everything it does to a window can be done again:
+what is remembered of the window is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mlobs.detectors import FreshnessMonitor, TableMonitor, Verdict, drift_verdicts, schema_verdicts
+from mlobs.detectors.accuracy import judge_accuracy, performance_name
+from mlobs.engines import Landing
+from mlobs.errors import DataError, MlobsError, TrainingError
+from mlobs.metrics.accuracy import metrics as accuracy_metrics
+from mlobs.metrics.profiles import Profile
+from mlobs.profiling import Reference, learn_reference, profile_windows
+from mlobs.profiling.accuracy import measure_accuracy
+from mlobs.spec import Drift, Model, Monitor, Table
+from mlobs.states.accuracy import AccuracyState
+from mlobs.windows import Window
+
+if TYPE_CHECKING:
+    from mlobs.engines import Engine
+    from mlobs.history import Arrival, History
+
+LEARNED = ("field_health", "volume", "mix")
+"""The checks that one `TableMonitor` answers together, out of one budget."""
+FIRST_REFERENCE = 14
+"""Windows after which a table that no training has pinned gets its own reference, in place of the first window's."""
+MEMORY = 400
+"""Newest windows that learned monitors look back on."""
+
+
+@dataclass
+class _Memory:
+    """What is kept of a table between windows: its reference (settled, or soon to be learned again), what was learned."""
+
+    revision: int
+    through: datetime
+    settled: bool
+    reference: Reference
+    learned: TableMonitor
+    recent: list[tuple[Window, Profile]]
+
+
+class Monitoring:
+    """Models under observation on one warehouse, with one memory.
+
+    Args:
+        models: the declarations; a table that several models share is monitored once.
+        engine: the warehouse.
+        history: what is remembered.
+    """
+
+    def __init__(self, models: Sequence[Model], engine: Engine, history: History) -> None:
+        self.models = tuple(models)
+        self.engine = engine
+        self.history = history
+        self._memory: dict[str, _Memory] = {}
+
+    # What is declared
+
+    def monitors(self, table: Table) -> dict[str, Monitor]:
+        """Check -> monitor of a table: the union over its models and roles; one that blocks wins."""
+        found: dict[str, Monitor] = {}
+        for model in self.models:
+            for role, used in model.tables.items():
+                if used.id != table.id:
+                    continue
+                for monitor in model.monitors_on(role):
+                    if monitor.check not in found or monitor.blocking:
+                        found[monitor.check] = monitor
+        return found
+
+    # Landing
+
+    def land(self, table: Table, window: Window, now: datetime) -> Landing:
+        """Load a window with the table's own `load` and put it in the warehouse, replacing what was there.
+
+        Raises:
+            DataError: `load` failed, or gave something else than rows with key and time.
+            WarehouseError: the warehouse refused; nothing is changed then.
+        """
+        if table.load is None:
+            raise DataError(f"table {table.id!r} has no load: it is filled elsewhere, mlobs only watches it")
+        frame = _called(table.load, window, what=f"table {table.id!r}: load for window {window}", error=DataError)
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(
+                f"table {table.id!r}: load for window {window} returned {type(frame).__name__}, not a DataFrame"
+            )
+        missing = [name for name in (*table.keys, table.time) if name not in frame.columns]
+        if missing:
+            raise DataError(
+                f"table {table.id!r}, window {window}: the delivery lacks {', '.join(map(repr, missing))};"
+                " without key and time its rows can't be placed"
+            )
+        return self._land(table, window, frame, now)
+
+    def _land(self, table: Table, window: Window, frame: pd.DataFrame, now: datetime) -> Landing:
+        landed = self.engine.land(table, window, frame)
+        self.history.record_arrival(table.id, window, now, landed.rows, landed.columns, landed.newest, landed.outside)
+        return landed
+
+    # Judging data
+
+    def check(self, table: Table, window: Window, now: datetime, run_id: str = "") -> list[Verdict]:
+        """Profile a window with one read, judge it by every monitor of the table, and remember both.
+
+        Returns:
+            All verdicts of the window; only those that say something (not `passed` metrics of a field) are kept in history.
+
+        Raises:
+            WarehouseError: the table can't be read; nothing is remembered then.
+        """
+        return self.backfill(table, [window], now, run_id)[window]
+
+    def backfill(
+        self, table: Table, windows: Sequence[Window], now: datetime, run_id: str = ""
+    ) -> dict[Window, list[Verdict]]:
+        """`check` for many windows, oldest first, with one query for all of them; each is judged by those before it."""
+        ordered = sorted(set(windows))
+        if not ordered:
+            return {}
+        memory = self._remembered(table, ordered, now)
+        reference, learned, recent = memory.reference, memory.learned, memory.recent
+        profiles = profile_windows(self.engine, table, ordered, reference)
+        monitors = self.monitors(table)
+        arrivals = self.history.arrivals(table.id)
+        delivered = {arrival.window: arrival for arrival in arrivals}
+        result: dict[Window, list[Verdict]] = {}
+        for window in ordered:
+            profile = _known_newest(profiles[window], recent)
+            verdicts = learned.judge(profile, window)
+            learned.observe(profile, window, verdicts)
+            drift = monitors.get("drift")
+            if isinstance(drift, Drift):
+                merged = (
+                    [p for _, p in recent[len(recent) - drift.windows + 1 :] if p.rows] if drift.windows > 1 else []
+                )
+                verdicts += drift_verdicts(
+                    reference.profile, [*merged, profile], window, table=table.id, floor=drift.floor
+                )
+            columns = dict(delivered[window].columns) if window in delivered else dict(profile.columns)
+            verdicts += schema_verdicts(self._expected_columns(arrivals, window, columns), columns, table.id, window)
+            verdicts.append(replace(self._cadence(table, arrivals, now), window=window))
+            recent.append((window, profile))
+            result[window] = [verdict for verdict in verdicts if verdict.detector in monitors]
+        revision = self.history.save_profiles(table.id, reference.profile.fingerprint, profiles, now)
+        self.history.save_all_verdicts(
+            table.id, {w: _telling(v) for w, v in result.items()}, tuple(monitors), now, table.fingerprint, run_id
+        )
+        self._memory[table.id] = replace(memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:])
+        return result
+
+    def freshness(self, table: Table, now: datetime) -> Verdict:
+        """Whether the table's next delivery is late at `now`; to be asked by a clock, also when nothing arrives."""
+        return self._cadence(table, self.history.arrivals(table.id), now)
+
+    def _cadence(self, table: Table, arrivals: Sequence[Arrival], now: datetime) -> Verdict:
+        """Judged by first, timely deliveries: backfills and corrections say nothing of the cadence."""
+        first: dict[Window, datetime] = {}
+        for arrival in arrivals:
+            if abs(arrival.at - arrival.window.end) <= 2 * table.cadence:
+                first.setdefault(arrival.window, arrival.at)
+        return FreshnessMonitor(table.id).judge(list(first.values()), now)
+
+    def _expected_columns(
+        self, arrivals: Sequence[Arrival], window: Window, found: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The columns of the newest earlier window's delivery; of a table that others fill, nothing is known before it."""
+        earlier = [arrival for arrival in arrivals if arrival.window < window and arrival.rows]
+        return dict(max(earlier, key=lambda a: (a.window, a.at)).columns) if earlier else dict(found)
+
+    def _remembered(self, table: Table, windows: Sequence[Window], now: datetime) -> _Memory:
+        """What is known of a table before the first of `windows`: kept from the last call, else read from history."""
+        kept = self._memory.get(table.id)
+        first = windows[0]
+        if kept and kept.through <= first.start and kept.revision == self.history.revision(table.id) and kept.settled:
+            return kept
+        reference, settled = self._reference(table, windows, now)
+        past = self.history.profiles(table.id, reference.profile.fingerprint, before=first.start, last=MEMORY)
+        learned = TableMonitor(table.id, false_alarms_per_month=table.false_alarms_per_month, cadence=table.cadence)
+        failed: dict[Window, list[Verdict]] = {}
+        if past:
+            for stored in self.history.verdicts(table.id, since=past[0][0].start, until=first.start, status="failed"):
+                failed.setdefault(stored.verdict.window, []).append(stored.verdict)
+        recent: list[tuple[Window, Profile]] = []
+        for window, profile in past:
+            known = _known_newest(profile, recent)
+            learned.observe(known, window, failed.get(window, ()))
+            recent.append((window, known))
+        return _Memory(self.history.revision(table.id), first.start, settled, reference, learned, recent)
+
+    # References
+
+    def _reference(self, table: Table, windows: Sequence[Window], now: datetime) -> tuple[Reference, bool]:
+        """The reference in force, and whether it stays.
+
+        A table without one gets it from the windows at hand, and once more when `FIRST_REFERENCE` windows are known.
+        Training pins the reference of the features.
+        """
+        pinned = self.history.reference(table.id)
+        reference = Reference.from_bytes(pinned.payload) if pinned else None
+        known = {arrival.window for arrival in self.history.arrivals(table.id)}
+        if reference is not None and pinned is not None:
+            covered = reference.profile.window
+            if pinned.version or (covered and covered.length >= FIRST_REFERENCE * table.cadence):
+                return reference, True
+            known |= {window for window, _ in self.history.profiles(table.id, reference.profile.fingerprint)}
+            if len(known | set(windows)) < FIRST_REFERENCE:
+                return reference, False
+        known |= set(windows)
+        chosen = sorted(known)
+        return self._pin(table, chosen, "", now, note=f"its first {len(chosen)} windows"), len(
+            chosen
+        ) >= FIRST_REFERENCE
+
+    def pin_reference(self, model: Model, version: str, windows: Sequence[Window], now: datetime) -> None:
+        """Make the features of `windows` (a version's training data) what drift is measured against.
+
+        What is remembered of earlier windows is profiled once more on the new grid, in one query.
+
+        Raises:
+            WarehouseError: the features can't be read; the old reference stays.
+        """
+        self._pin(
+            model.features, sorted(windows), version, now, note=f"training data of {model.name} version {version}"
+        )
+
+    def _pin(self, table: Table, windows: Sequence[Window], version: str, now: datetime, note: str) -> Reference:
+        before = self.history.reference(table.id)
+        reference = learn_reference(self.engine, table, windows)
+        known = set(windows)
+        if before is not None:
+            old = Reference.from_bytes(before.payload).profile.fingerprint
+            known |= {window for window, _ in self.history.profiles(table.id, old, last=MEMORY)}
+        profiles = profile_windows(self.engine, table, sorted(known)[-MEMORY:], reference)
+        self.history.save_profiles(table.id, reference.profile.fingerprint, profiles, now)
+        self.history.save_reference(table.id, version, reference.to_bytes(), now, note)
+        self._memory.pop(table.id, None)
+        return reference
+
+    # Predictions
+
+    def blocked(self, model: Model, window: Window) -> list[Verdict]:
+        """Live `error` verdicts of blocking checks on the features of that window: why it is not predicted."""
+        blocking = {check for check, monitor in self.monitors(model.features).items() if monitor.blocking}
+        stored = self.history.verdicts(model.features.id, since=window.start, until=window.end, status="failed")
+        return [
+            s.verdict
+            for s in stored
+            if s.verdict.window == window and s.verdict.severity == "error" and s.verdict.detector in blocking
+        ]
+
+    def predict(self, model: Model, window: Window, version: str, estimator: Any, now: datetime) -> Landing:
+        """Predict every row of the window's features and land the predictions with the version that made them.
+
+        Raises:
+            TrainingError: `predict` failed, or returned the wrong length, missing or infinite values.
+            WarehouseError: features can't be read or predictions not written; nothing is changed then.
+        """
+        table, features = model.predictions, model.features
+        if model.predict is None:
+            raise TrainingError(f"model {model.name!r} has no predict function: its predictions are made elsewhere")
+        columns = list(dict.fromkeys([*features.keys, features.time, *model.input_names]))
+        rows = self.engine.fetch(features, window, columns)
+        where = f"model {model.name!r} version {version}, window {window}: predict"
+        values: Any = []
+        if len(rows):
+            values = _called(model.predict, estimator, rows[list(model.input_names)], what=where, error=TrainingError)
+        values = np.asarray(values)
+        if values.shape != (len(rows),):
+            raise TrainingError(
+                f"{where} returned shape {values.shape} for {len(rows)} rows; it must be ({len(rows)},)"
+            )
+        broken = int(pd.isna(values).sum())
+        if not broken and np.issubdtype(values.dtype, np.number):
+            broken = int((~np.isfinite(values.astype(np.float64))).sum())
+        if broken:
+            raise TrainingError(
+                f"{where} returned {broken} missing or infinite values of {len(rows)}; none was written"
+            )
+        frame = rows[list(features.keys)].copy()
+        frame[table.time] = rows[features.time]
+        frame[model.prediction] = values
+        frame[model.version] = version
+        return self._land(table, window, frame, now)
+
+    # Accuracy
+
+    def score(
+        self, model: Model, window: Window, now: datetime, run_id: str = ""
+    ) -> tuple[list[Verdict], dict[str, float]]:
+        """Join predictions of the window with the actuals known by now, judge the accuracy, and remember both.
+
+        Returns:
+            The verdicts, and the metrics of the champion's (or else the newest) version in this window.
+
+        Raises:
+            DataError: a column of the join is missing or of the wrong type.
+            WarehouseError: a table can't be read.
+        """
+        measured: dict[str, dict[str, AccuracyState]] = {}
+        if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
+            known = {v.version: v.info for v in self.history.versions(model.name)}
+            baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
+            measured = measure_accuracy(self.engine, model, window, baselines)
+        self.history.save_accuracies(model.name, {window: measured}, now)
+        verdicts = self._judge_accuracy(model, window, measured, now)
+        name = performance_name(model)
+        self.history.save_verdicts(name, window, ["accuracy"], verdicts, now, model.fingerprint, run_id)
+        version = _version_of(measured)
+        numbers: dict[str, float] = {}
+        if version:
+            state = measured[version][""]
+            numbers = {"predictions": state.predictions, "labelled": state.labelled, **accuracy_metrics(state)}
+        return verdicts, numbers
+
+    def _judge_accuracy(
+        self, model: Model, window: Window, measured: Mapping[str, Mapping[str, AccuracyState]], now: datetime
+    ) -> list[Verdict]:
+        version = _version_of(measured)
+        if model.accuracy is None:
+            return []
+        if not version:
+            return judge_accuracy(model, [], window, now, None)
+        info = next((v.info for v in self.history.versions(model.name) if v.version == version), {})
+        cv_error = info.get("cv_error")
+        since = window.end - 4 * model.accuracy.span * model.features.cadence
+        verdicts: list[Verdict] = []
+        stored = self.history.accuracy(model.name, since=since, until=window.end, version=version)
+        states = [(w, AccuracyState.from_bytes(payload)) for w, _, payload in stored]
+        verdicts += judge_accuracy(model, states, window, now, cv_error)
+        by_segment: dict[str, list[tuple[Window, AccuracyState]]] = {}
+        for w, _, payload, segment in self.history.accuracy_segments(
+            model.name, since=since, until=window.end, version=version
+        ):
+            by_segment.setdefault(segment, []).append((w, AccuracyState.from_bytes(payload)))
+        for segment, parts in by_segment.items():
+            verdicts += judge_accuracy(model, parts, window, now, cv_error, segment=segment)
+        return verdicts
+
+
+def _version_of(measured: Mapping[str, Mapping[str, AccuracyState]]) -> str:
+    """The version most of the window's predictions came from; "" when there are none."""
+    return max(measured, key=lambda v: (measured[v][""].predictions, v), default="")
+
+
+def _known_newest(profile: Profile, earlier: Sequence[tuple[Window, Profile]]) -> Profile:
+    """The profile with the newest event time that the table held when its window ended: an empty window adds none."""
+    if profile.newest is not None or not earlier:
+        return profile
+    return replace(profile, newest=earlier[-1][1].newest)
+
+
+def _telling(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """What is worth a row in history: what failed, what is not judged, and the whole table's numbers.
+
+    Passed metrics of single fields are left out: their values are in the window's profile, their ranges follow from it.
+    """
+    return [v for v in verdicts if v.status != "passed" or not (v.field or v.segment)]
+
+
+def _called(function: Callable[..., Any], *arguments: Any, what: str, error: type[MlobsError]) -> Any:
+    """The result of a user's function; what it raises becomes one clear error."""
+    try:
+        return function(*arguments)
+    except MlobsError:
+        raise
+    except Exception as failure:
+        raise error(f"{what} failed: {type(failure).__name__}: {failure}") from failure
