@@ -1,0 +1,331 @@
+"""Accuracy states to metrics, and their uncertainty from the variation between windows; pure, touches only states.
+
+Errors of rows that share a day share its storm, so rows are no independent evidence; windows nearly are. Every standard
+error here is a delete-one-window jackknife (Efron and Stein 1981), which holds for any metric of a merged state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlobs.errors import SpecError, nearest
+from mlobs.states.accuracy import ERROR_BINS_PER_OCTAVE, LOGIT_BINS_PER_UNIT, AccuracyState
+
+DEFAULT_ERROR = {"regression": "mae", "binary": "log_loss", "multiclass": "error_rate"}
+"""The error watched when a declaration names none."""
+
+_RATIOS: dict[str, dict[str, tuple[str, str, str]]] = {
+    "regression": {
+        "mae": ("abs_error", "naive_error_covered", "naive_abs_error"),
+        "rmse": ("squared_error", "naive_squared_covered", "naive_squared_error"),
+    },
+    "binary": {
+        "log_loss": ("log_loss", "log_loss_covered", "naive_log_loss"),
+        "brier": ("squared_error", "squared_error_covered", "naive_squared_error"),
+        "error_rate": ("errors", "errors_covered", "naive_errors"),
+    },
+    "multiclass": {"error_rate": ("errors", "errors_covered", "naive_errors")},
+}
+"""Task -> error -> (sum over labelled rows, the same over rows with a baseline, the baseline's sum)."""
+
+MIN_WINDOWS = 5
+"""Windows below which the variation between them says nothing: a t quantile with 3 degrees of freedom or fewer."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its standard error (NaN below two windows) and the windows and rows it rests on."""
+
+    value: float
+    standard_error: float
+    windows: int
+    rows: int
+
+    def bound(self, confidence: float) -> float:
+        """Half width of a one-sided interval at that confidence (t with windows - 1 degrees of freedom), infinite if unknown."""
+        if self.windows < 2 or not math.isfinite(self.standard_error):
+            return math.inf
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.windows - 1, confidence)) * self.standard_error
+
+
+def errors_of(task: str) -> tuple[str, ...]:
+    """The errors (lower is better) that a limit can be set on for a task.
+
+    >>> errors_of("binary")
+    ('log_loss', 'brier', 'error_rate')
+    """
+    return tuple(_RATIOS[task])
+
+
+def watched_error(task: str, metric: str | None) -> str:
+    """The error that is watched: `metric`, or the task's default.
+
+    Raises:
+        SpecError: when it is no error of the task.
+    """
+    name = metric or DEFAULT_ERROR[task]
+    if name not in _RATIOS[task]:
+        raise SpecError(f"monitor accuracy: {name!r} is no error of a {task} model; {nearest(name, _RATIOS[task])}")
+    return name
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan
+
+
+def _sum(state: AccuracyState, name: str) -> float:
+    if name == "errors" and state.task == "binary":
+        return state["positives"] - state["true_positives"] + state["false_positives"]
+    return state[name]
+
+
+def error(state: AccuracyState, metric: str) -> float:
+    """The mean error of the labelled rows (`rmse`: root of the mean square); NaN without any. Lower is better.
+
+    >>> s = AccuracyState("regression", 2, labelled=2, sums={"abs_error": 3.0, "squared_error": 5.0})
+    >>> error(s, "mae"), round(error(s, "rmse"), 3)
+    (1.5, 1.581)
+    """
+    mean = _ratio(_sum(state, _RATIOS[state.task][metric][0]), state.labelled)
+    return math.sqrt(mean) if metric == "rmse" else mean
+
+
+def naive_error(state: AccuracyState, metric: str) -> float:
+    """The error of the naive baseline (training median or mean, class prior) on the rows that have one; NaN if none."""
+    mean = _ratio(_sum(state, _RATIOS[state.task][metric][2]), state["naive_rows"])
+    return math.sqrt(mean) if metric == "rmse" else mean
+
+
+def skill(state: AccuracyState, metric: str) -> float:
+    """1 - error / naive error, in (-inf, 1]: 0 is no better than the baseline, below 0 worse (Murphy 1988). NaN if unknown.
+
+    >>> skill(AccuracyState("multiclass", 4, labelled=4, sums=dict(errors=1, naive_rows=4, naive_errors=2, errors_covered=1)), "error_rate")
+    0.5
+    """
+    _, covered, naive = _RATIOS[state.task][metric]
+    ratio = _ratio(_sum(state, covered), _sum(state, naive))
+    return 1.0 - (math.sqrt(ratio) if metric == "rmse" else ratio)
+
+
+def estimate(states: Sequence[AccuracyState], metric: str) -> Estimate:
+    """The error of all `states` (one per window) merged, with its jackknife standard error over windows."""
+    task = states[0].task
+    numerator = _RATIOS[task][metric][0]
+    return _jackknifed(
+        [_sum(s, numerator) for s in states],
+        [float(s.labelled) for s in states],
+        math.sqrt if metric == "rmse" else float,
+        sum(s.labelled for s in states),
+    )
+
+
+def estimate_skill(states: Sequence[AccuracyState], metric: str) -> Estimate:
+    """The skill of all `states` merged, with its jackknife standard error: pairs error and naive error by window."""
+    _, covered, naive = _RATIOS[states[0].task][metric]
+    root: Callable[[float], float] = math.sqrt if metric == "rmse" else float
+    return _jackknifed(
+        [_sum(s, covered) for s in states],
+        [_sum(s, naive) for s in states],
+        lambda ratio: 1.0 - root(ratio),
+        int(sum(s["naive_rows"] for s in states)),
+    )
+
+
+def estimate_improvement(pairs: Sequence[tuple[AccuracyState, AccuracyState]], metric: str) -> Estimate:
+    """1 - error of the first / error of the second, over (first, second) pairs of the same windows, jackknifed over windows.
+
+    In (-inf, 1]; above 0 the first is better. NaN with no pairs.
+    """
+    if not pairs:
+        return Estimate(math.nan, math.nan, 0, 0)
+    numerator = _RATIOS[pairs[0][0].task][metric][0]
+    root: Callable[[float], float] = math.sqrt if metric == "rmse" else float
+    first = [_sum(a, numerator) for a, _ in pairs]
+    second = [_sum(b, numerator) for _, b in pairs]
+    return _jackknifed(first, second, lambda ratio: 1.0 - root(ratio), sum(a.labelled for a, _ in pairs))
+
+
+def estimate_any(states: Sequence[AccuracyState], metric: Callable[[AccuracyState], float]) -> Estimate:
+    """Any metric of the merged states with its jackknife standard error; for `roc_auc`, `f1` and the like."""
+    usable = [s for s in states if s.labelled]
+    if not usable:
+        return Estimate(math.nan, math.nan, 0, 0)
+    task = usable[0].task
+    before = [AccuracyState(task)]
+    for state in usable:
+        before.append(before[-1] + state)
+    value = metric(before[-1])
+    left_out, after = [], AccuracyState(task)
+    for place in range(len(usable) - 1, -1, -1):
+        left_out.append(metric(before[place] + after))
+        after = usable[place] + after
+    return Estimate(value, _spread(np.array(left_out)), len(usable), before[-1].labelled)
+
+
+def _jackknifed(
+    numerators: Sequence[float], denominators: Sequence[float], shape: Callable[[float], float], rows: int
+) -> Estimate:
+    top, bottom = np.asarray(numerators, float), np.asarray(denominators, float)
+    top, bottom = top[bottom > 0], bottom[bottom > 0]
+    if not len(bottom):
+        return Estimate(math.nan, math.nan, 0, rows)
+    value = shape(float(top.sum() / bottom.sum()))
+    if len(bottom) < 2:
+        return Estimate(value, math.nan, len(bottom), rows)
+    left_out = (top.sum() - top) / (bottom.sum() - bottom)
+    return Estimate(value, _spread(np.array([shape(max(0.0, float(r))) for r in left_out])), len(bottom), rows)
+
+
+def _spread(left_out: np.ndarray) -> float:
+    k = len(left_out)
+    if k < 2:
+        return math.nan
+    return float(np.sqrt((k - 1) / k * np.square(left_out - left_out.mean()).sum()))
+
+
+def metrics(state: AccuracyState) -> dict[str, float]:
+    """Every metric of a state; NaN where it is not defined (no rows, one class only).
+
+    Regression: `mae`, `rmse`, `bias` (mean of prediction - actual), `mape` (rows with actual != 0), `wape`
+    (sum |error| / sum |actual|), `r2`, `median_abs_error` and `p90_abs_error` (binned, within 4.5%), `naive_mae`, `skill`.
+    Binary: `accuracy`, `error_rate`, `precision`, `recall`, `f1` (at .5), `log_loss` (natural log), `brier`, `roc_auc`,
+    `roc_auc_bound` (largest possible error of the binned value), `pr_auc` (average precision, binned),
+    `calibration_error` (expected, 10 bins), `naive_log_loss`, `skill`.
+    Multiclass: `accuracy`, `error_rate`, `macro_f1`, `weighted_f1`, `naive_error_rate`, `skill`.
+    """
+    if state.task == "regression":
+        return _regression(state)
+    return _binary(state) if state.task == "binary" else _multiclass(state)
+
+
+def _regression(state: AccuracyState) -> dict[str, float]:
+    n = state.labelled
+    return {
+        "mae": error(state, "mae"),
+        "rmse": error(state, "rmse"),
+        "bias": _ratio(state["error"], n),
+        "mape": _ratio(state["relative_error"], state["relative_rows"]),
+        "wape": _ratio(state["abs_error"], state["abs_actual"]),
+        "r2": 1.0 - _ratio(state["squared_error"], state["actual_m2"]),
+        "median_abs_error": abs_error_quantile(state, 0.5),
+        "p90_abs_error": abs_error_quantile(state, 0.9),
+        "naive_mae": naive_error(state, "mae"),
+        "skill": skill(state, "mae"),
+    }
+
+
+def abs_error_quantile(state: AccuracyState, q: float) -> float:
+    """The q-quantile of |error| of a regression state, read from its log bins: within 4.5% of the exact one."""
+    if not state.labelled:
+        return math.nan
+    bins = sorted((int(b) if b != "zero" else -(10**9), count) for (b, _), (count, _) in state.cells.items())
+    rank, seen = q * state.labelled, 0
+    for place, count in bins:
+        seen += count
+        if seen >= rank:
+            return 0.0 if place == -(10**9) else 2.0 ** ((place + 0.5) / ERROR_BINS_PER_OCTAVE)
+    return math.nan
+
+
+def confusion(state: AccuracyState) -> dict[tuple[str, str], int]:
+    """(actual, predicted) -> rows of a multiclass state."""
+    return {cell: count for cell, (count, _) in state.cells.items()}
+
+
+def _multiclass(state: AccuracyState) -> dict[str, float]:
+    table = confusion(state)
+    classes = sorted({c for cell in table for c in cell})
+    f1, support = [], []
+    for c in classes:
+        hits = table.get((c, c), 0)
+        actual = sum(n for (a, _), n in table.items() if a == c)
+        predicted = sum(n for (_, p), n in table.items() if p == c)
+        f1.append(2 * hits / (actual + predicted) if actual + predicted else 0.0)
+        support.append(actual)
+    return {
+        "accuracy": 1.0 - error(state, "error_rate"),
+        "error_rate": error(state, "error_rate"),
+        "macro_f1": float(np.mean(f1)) if f1 else math.nan,
+        "weighted_f1": float(np.average(f1, weights=support)) if sum(support) else math.nan,
+        "naive_error_rate": naive_error(state, "error_rate"),
+        "skill": skill(state, "error_rate"),
+    }
+
+
+def _binary(state: AccuracyState) -> dict[str, float]:
+    tp, fp = state["true_positives"], state["false_positives"]
+    precision, recall = _ratio(tp, tp + fp), _ratio(tp, state["positives"])
+    auc, bound = roc_auc(state)
+    return {
+        "accuracy": 1.0 - error(state, "error_rate"),
+        "error_rate": error(state, "error_rate"),
+        "precision": precision,
+        "recall": recall,
+        "f1": _ratio(2 * tp, tp + fp + state["positives"]),
+        "log_loss": error(state, "log_loss"),
+        "brier": error(state, "brier"),
+        "roc_auc": auc,
+        "roc_auc_bound": bound,
+        "pr_auc": average_precision(state),
+        "calibration_error": calibration_error(state),
+        "naive_log_loss": naive_error(state, "log_loss"),
+        "skill": skill(state, "log_loss"),
+    }
+
+
+def _by_bin(state: AccuracyState) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Bins in rising order of probability: (bin, negatives, positives, sum of probabilities)."""
+    bins = sorted({int(b) for b, _ in state.cells})
+    rows = [[state.cells.get((str(b), label), (0, 0.0)) for label in ("0", "1")] for b in bins]
+    negatives = np.array([r[0][0] for r in rows], float)
+    positives = np.array([r[1][0] for r in rows], float)
+    return np.array(bins), negatives, positives, np.array([r[0][1] + r[1][1] for r in rows])
+
+
+def roc_auc(state: AccuracyState) -> tuple[float, float]:
+    """Area under the ROC curve of the binned probabilities, and the largest error that binning can have made.
+
+    Pairs that share a bin count one half, so the exact area lies within +- half of such pairs' share.
+    """
+    _, negatives, positives, _ = _by_bin(state)
+    pairs = negatives.sum() * positives.sum() if len(negatives) else 0.0
+    if not pairs:
+        return math.nan, math.nan
+    below = np.cumsum(negatives) - negatives
+    ties = float((negatives * positives).sum())
+    return float((positives * below).sum() + ties / 2) / pairs, ties / 2 / pairs
+
+
+def average_precision(state: AccuracyState) -> float:
+    """Average precision (sum of precision over steps of recall), each bin being one threshold; NaN without positives."""
+    _, negatives, positives, _ = _by_bin(state)
+    if not len(positives) or not positives.sum():
+        return math.nan
+    hits, rows = np.cumsum(positives[::-1]), np.cumsum((positives + negatives)[::-1])
+    return float((positives[::-1] * hits / rows).sum() / positives.sum())
+
+
+def calibration_error(state: AccuracyState, bins: int = 10) -> float:
+    """Expected calibration error over `bins` equal-width bins of the probability (Naeini et al. 2015), in [0, 1].
+
+    Log-odds bins are put into the equal-width bin that holds their mean probability.
+    """
+    _, negatives, positives, probability = _by_bin(state)
+    rows = negatives + positives
+    if not rows.sum():
+        return math.nan
+    place = np.minimum((probability / rows * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, probability - positives, minlength=bins)
+    return float(np.abs(gaps).sum() / rows.sum())
+
+
+def logit_bin(probability: float) -> int:
+    """The bin of a probability, as the query computes it: its log-odds times 20, floored, clamped to +-200."""
+    p = min(max(probability, 1e-15), 1 - 1e-15)
+    return math.floor(min(max(math.log(p / (1 - p)), -10.0), 10.0) * LOGIT_BINS_PER_UNIT)

@@ -1,0 +1,388 @@
+"""One aggregate query over the join of predictions and actuals: windows to accuracy states, by version and segment.
+
+Runs in the engine; touches spec, states and engines. Predictions are keyed by their own time: a label counts for the
+window of its prediction, whenever it came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlglot
+from sqlglot import exp
+
+from mlobs.errors import DataError, nearest
+from mlobs.spec import Model, Table
+from mlobs.states.accuracy import ERROR_BINS_PER_OCTAVE, LOGIT_BINS_PER_UNIT, SUMS, AccuracyState
+from mlobs.windows import Window
+
+if TYPE_CHECKING:
+    from mlobs.engines import Engine
+
+Baseline = float | str
+"""The naive prediction of a version: training median or mean (regression), share of positives (binary), commonest class."""
+
+ByVersion = dict[str, dict[str, AccuracyState]]
+"""version -> segment ("" for all rows, else "field=value") -> state."""
+
+_TEXT = exp.DataType.build("text")
+_DOUBLE = exp.DataType.build("double")
+_LARGEST = "1.7976931348623157e308"
+_EPSILON = "2.220446049250313e-16"
+
+_SCORED = {
+    "regression": f"""
+        SELECT *,
+          CASE WHEN ABS(prediction) <= {_LARGEST} THEN 1 ELSE 0 END AS usable,
+          CASE WHEN ABS(actual) <= {_LARGEST} THEN 1 ELSE 0 END AS readable,
+          CASE WHEN ABS(prediction) <= {_LARGEST} AND ABS(actual) <= {_LARGEST} THEN 1 ELSE 0 END AS scored,
+          prediction - actual AS e, baseline - actual AS b
+        FROM joined WHERE place = 1""",
+    "binary": f"""
+        SELECT *,
+          CASE WHEN prediction >= 0 AND prediction <= 1 THEN 1 ELSE 0 END AS usable,
+          CASE WHEN actual = 0 OR actual = 1 THEN 1 ELSE 0 END AS readable,
+          CASE WHEN prediction >= 0 AND prediction <= 1 AND (actual = 0 OR actual = 1) THEN 1 ELSE 0 END AS scored,
+          CASE WHEN prediction < {_EPSILON} THEN {_EPSILON} WHEN prediction > 1 - {_EPSILON} THEN 1 - {_EPSILON}
+            ELSE prediction END AS p,
+          CASE WHEN baseline < 0.000001 THEN 0.000001 WHEN baseline > 0.999999 THEN 0.999999 ELSE baseline END AS q
+        FROM joined WHERE place = 1""",
+    "multiclass": """
+        SELECT *,
+          CASE WHEN prediction IS NULL THEN 0 ELSE 1 END AS usable,
+          CASE WHEN actual IS NULL THEN 0 ELSE 1 END AS readable,
+          CASE WHEN prediction IS NULL OR actual IS NULL THEN 0 ELSE 1 END AS scored
+        FROM joined WHERE place = 1""",
+}
+"""Per task, over the joined rows: which rows count, and the terms that the sums below are made of."""
+
+_CELLS = {
+    "regression": (
+        f"CASE WHEN scored = 1 THEN CAST(FLOOR(LN(NULLIF(ABS(e), 0)) * {ERROR_BINS_PER_OCTAVE / math.log(2)!r}) AS BIGINT) END",
+        "0",
+    ),
+    "binary": (
+        f"CASE WHEN scored = 1 THEN CAST(FLOOR(CASE WHEN p > 0.9999546021312976 THEN 10 WHEN p < 0.00004539786870243 THEN -10"
+        f" ELSE LN(p / (1 - p)) END * {LOGIT_BINS_PER_UNIT}) AS BIGINT) END",
+        "CASE WHEN scored = 1 THEN CAST(actual AS BIGINT) END",
+    ),
+    "multiclass": (
+        "CASE WHEN scored = 1 THEN actual END",
+        "CASE WHEN scored = 1 THEN prediction END",
+    ),
+}
+
+_TERMS = {
+    "regression": {
+        "error": "e",
+        "abs_error": "ABS(e)",
+        "squared_error": "e * e",
+        "actual": "actual",
+        "abs_actual": "ABS(actual)",
+        "relative_error": "ABS(e / NULLIF(actual, 0))",
+        "relative_rows": "CASE WHEN actual <> 0 THEN 1 ELSE 0 END",
+        "naive_rows": "CASE WHEN baseline IS NULL THEN 0 ELSE 1 END",
+        "naive_abs_error": "ABS(b)",
+        "naive_squared_error": "b * b",
+        "naive_error_covered": "CASE WHEN baseline IS NULL THEN 0 ELSE ABS(e) END",
+        "naive_squared_covered": "CASE WHEN baseline IS NULL THEN 0 ELSE e * e END",
+    },
+    "binary": {
+        "probability": "prediction",
+        "positives": "actual",
+        "true_positives": "CASE WHEN prediction >= 0.5 AND actual = 1 THEN 1 ELSE 0 END",
+        "false_positives": "CASE WHEN prediction >= 0.5 AND actual = 0 THEN 1 ELSE 0 END",
+        "log_loss": "-LN(CASE WHEN actual = 1 THEN p ELSE 1 - p END)",
+        "squared_error": "(prediction - actual) * (prediction - actual)",
+        "naive_rows": "CASE WHEN baseline IS NULL THEN 0 ELSE 1 END",
+        "naive_log_loss": "-LN(CASE WHEN actual = 1 THEN q ELSE 1 - q END)",
+        "naive_squared_error": "(baseline - actual) * (baseline - actual)",
+        "naive_errors": "CASE WHEN (baseline >= 0.5 AND actual = 0) OR (baseline < 0.5 AND actual = 1) THEN 1 ELSE 0 END",
+        "log_loss_covered": "CASE WHEN baseline IS NULL THEN 0 ELSE -LN(CASE WHEN actual = 1 THEN p ELSE 1 - p END) END",
+        "squared_error_covered": "CASE WHEN baseline IS NULL THEN 0 ELSE (prediction - actual) * (prediction - actual) END",
+        "errors_covered": "CASE WHEN baseline IS NULL THEN 0 WHEN prediction >= 0.5 AND actual = 0 THEN 1"
+        " WHEN prediction < 0.5 AND actual = 1 THEN 1 ELSE 0 END",
+    },
+    "multiclass": {
+        "errors": "CASE WHEN prediction <> actual THEN 1 ELSE 0 END",
+        "naive_rows": "CASE WHEN baseline IS NULL THEN 0 ELSE 1 END",
+        "naive_errors": "CASE WHEN baseline <> actual THEN 1 ELSE 0 END",
+        "errors_covered": "CASE WHEN baseline IS NULL THEN 0 WHEN prediction <> actual THEN 1 ELSE 0 END",
+    },
+}
+
+
+def measure_accuracy(engine: Engine, model: Model, window: Window, baselines: Mapping[str, Baseline]) -> ByVersion:
+    """The accuracy of every model version that predicted in `window`, whole and by segment, as labels stand now.
+
+    Args:
+        baselines: version -> its naive prediction; a version that is missing gets no skill.
+
+    Returns:
+        version -> segment -> state; empty when nothing was predicted in the window.
+
+    Raises:
+        DataError: a column of the join is missing or of a type the task can't use.
+        WarehouseError: a table is missing or the warehouse refused.
+    """
+    return measure_accuracy_windows(engine, model, [window], baselines).get(window, {})
+
+
+def measure_accuracy_windows(
+    engine: Engine, model: Model, windows: Sequence[Window], baselines: Mapping[str, Baseline]
+) -> dict[Window, ByVersion]:
+    """`measure_accuracy` of many windows in one query; windows without predictions are left out."""
+    if not windows:
+        return {}
+    query = accuracy_query(engine, model, windows, baselines)
+    groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
+    for row in engine.run(query).to_pylist():
+        segment = f"{row['segment_field']}={row['segment']}" if row["segment_field"] else ""
+        groups.setdefault((int(row["n"]), row["version"], segment), []).append(row)
+    found: dict[Window, ByVersion] = {}
+    for (n, version, segment), rows in sorted(groups.items()):
+        found.setdefault(windows[n], {}).setdefault(version, {})[segment] = _state(model, rows)
+    return found
+
+
+def _state(model: Model, rows: Sequence[Mapping[str, Any]]) -> AccuracyState:
+    names = [n for n in SUMS[model.task] if n != "actual_m2"]
+    total = AccuracyState(model.task)
+    for row in sorted(rows, key=lambda r: (str(r["cell_a"]), str(r["cell_b"]))):
+        labelled = int(row["labelled"] or 0)
+        sums = {name: float(row[f"s_{name}"] or 0.0) for name in names}
+        if model.task == "regression":
+            sums["actual_m2"] = float(row["actual_variance"] or 0.0) * labelled
+        cells = {}
+        if labelled:
+            zero = model.task == "regression" and row["cell_a"] is None
+            cell = ("zero" if zero else str(row["cell_a"]), "" if model.task == "regression" else str(row["cell_b"]))
+            cells[cell] = (labelled, sums.get("probability", 0.0))
+        total = total + AccuracyState(
+            model.task,
+            predictions=int(row["predictions"]),
+            unusable=int(row["unusable"] or 0),
+            unreadable=int(row["unreadable"] or 0),
+            duplicates=int(row["duplicates"] or 0),
+            labelled=labelled,
+            sums=sums,
+            cells=cells,
+        )
+    return total
+
+
+def accuracy_query(
+    engine: Engine, model: Model, windows: Sequence[Window], baselines: Mapping[str, Baseline]
+) -> exp.Query:
+    """The query that `measure_accuracy_windows` runs, as a sqlglot tree.
+
+    Labels are joined by key. Of several labels of one key (corrected or delivered twice) the newest known one, by the
+    actuals' time column, counts; of several predictions of one key and version the newest. The rest are counted as
+    duplicates.
+    """
+    columns = _Columns(engine, model)
+    joined = _joined(model, columns, windows, baselines)
+    scored = sqlglot.parse_one(_SCORED[model.task], dialect="duckdb")
+    segments = [("", exp.Literal.string(""))]
+    segments += [(name, exp.column(f"segment_{i}")) for i, name in enumerate(columns.segments)]
+    parts = [_grouped(model, name, value) for name, value in segments]
+    query: exp.Query = parts[0]
+    for part in parts[1:]:
+        query = exp.union(query, part, distinct=False)
+    first, second = (sqlglot.parse_one(text, dialect="duckdb") for text in _CELLS[model.task])
+    celled = exp.select("*", exp.alias_(first, "cell_a"), exp.alias_(second, "cell_b")).from_("scored")
+    return query.with_("joined", as_=joined).with_("scored", as_=scored).with_("celled", as_=celled)
+
+
+def _grouped(model: Model, segment_field: str, segment: exp.Expression) -> exp.Select:
+    groups = [exp.column(name) for name in ("n", "version", "cell_a", "cell_b")]
+    if segment_field:
+        groups.append(segment)
+
+    def total(text: str, name: str) -> exp.Expression:
+        guarded = f"SUM(CASE WHEN scored = 1 THEN CAST({text} AS DOUBLE) END)"
+        return exp.alias_(sqlglot.parse_one(guarded, dialect="duckdb"), name)
+
+    def counted(text: str, name: str) -> exp.Expression:
+        return exp.alias_(sqlglot.parse_one(text, dialect="duckdb"), name)
+
+    chosen: list[exp.Expression] = [
+        exp.column("n"),
+        exp.column("version"),
+        exp.alias_(exp.Literal.string(segment_field), "segment_field"),
+        exp.alias_(segment.copy(), "segment"),
+        exp.column("cell_a"),
+        exp.column("cell_b"),
+        counted("COUNT(*)", "predictions"),
+        counted("SUM(scored)", "labelled"),
+        counted("SUM(1 - usable)", "unusable"),
+        counted("SUM(CASE WHEN known = 1 AND readable = 0 AND usable = 1 THEN 1 ELSE 0 END)", "unreadable"),
+        counted("SUM(copies - 1)", "duplicates"),
+        *(total(text, f"s_{name}") for name, text in _TERMS[model.task].items()),
+    ]
+    if model.task == "regression":
+        chosen.append(counted("VAR_POP(CASE WHEN scored = 1 THEN actual END)", "actual_variance"))
+    return exp.select(*chosen).from_("celled").group_by(*(g.copy() for g in groups))
+
+
+class _Columns:
+    """What the three tables hold, checked against the declaration before anything runs."""
+
+    def __init__(self, engine: Engine, model: Model) -> None:
+        from mlobs.engines import Source
+
+        self.forms = engine.forms
+        self.types: dict[str, dict[str, str]] = {}
+        self.kinds: dict[str, dict[str, Any]] = {}
+        roles = ["predictions", "actuals"] + (["features"] if model.features.segments else [])
+        for role in roles:
+            source = Source.table(model.tables[role].path)
+            self.types[role] = engine.columns(source)
+            self.kinds[role] = engine.kinds(source)
+        self.versioned = model.version in self.types["predictions"]
+        self.segments = tuple(model.features.segments)
+        self._need(model, "predictions", (*model.predictions.keys, model.predictions.time, model.prediction))
+        self._need(model, "actuals", (*model.actuals.keys, model.actuals.time, model.actual))
+        if self.segments:
+            self._need(model, "features", (*model.features.keys, *self.segments))
+        self._usable(model, "predictions", model.prediction, {"regression": ("numeric",), "binary": ("numeric",)})
+        labels = {"regression": ("numeric",), "binary": ("numeric", "boolean")}
+        self._usable(model, "actuals", model.actual, labels)
+
+    def _need(self, model: Model, role: str, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self.types[role]:
+                raise DataError(
+                    f"model {model.name!r}: {role} table {model.tables[role].id!r} has no column {name!r}"
+                    f" that accuracy is measured from; {nearest(name, self.types[role])}"
+                )
+
+    def _usable(self, model: Model, role: str, name: str, allowed: Mapping[str, tuple[str, ...]]) -> None:
+        kind = self.kinds[role].get(name)
+        if model.task in allowed and kind not in allowed[model.task]:
+            raise DataError(
+                f"model {model.name!r}: column {name!r} of {role} table {model.tables[role].id!r} is"
+                f" {self.types[role][name]}, and a {model.task} model needs {' or '.join(allowed[model.task])} values there:"
+                " correct the delivery or cast the column"
+            )
+
+    def moment(self, role: str, table: Table, value: datetime) -> exp.Expression:
+        """A timestamp literal that compares with the table's time column, whether it carries a zone or not."""
+        return self.forms.moment(value, self.types[role][table.time])
+
+
+def column(name: str, table: str) -> exp.Column:
+    """A quoted column of a table alias."""
+    return exp.column(exp.to_identifier(name, quoted=True), table=table)
+
+
+def table_as(table: Table, alias: str) -> exp.Expression:
+    """A declared table under an alias, for a query that joins."""
+    from mlobs.engines import Source
+
+    return Source.table(table.path).aliased(alias)
+
+
+def joined_on_keys(model: Model, left: str, right: str) -> exp.Expression:
+    """The condition that joins two of the model's tables on its key."""
+    keys = model.features.keys
+    return exp.and_(*(column(k, left).eq(column(k, right)) for k in keys))
+
+
+def _value(model: Model, columns: _Columns, role: str, name: str, alias: str) -> exp.Expression:
+    """A prediction or label as DOUBLE (text for multiclass); a boolean label as 1 and 0."""
+    value = column(name, alias)
+    kind = columns.kinds[role].get(name)
+    if model.task == "multiclass":
+        both = {columns.kinds["predictions"].get(model.prediction), columns.kinds["actuals"].get(model.actual)}
+        return exp.cast(exp.cast(value, _DOUBLE) if both == {"numeric"} else value, _TEXT)
+    if kind == "boolean":
+        zero, one = exp.Literal.number(0), exp.Literal.number(1)
+        return exp.case().when(value, one).when(exp.not_(value.copy()), zero)
+    return exp.cast(value, _DOUBLE)
+
+
+def _baseline(model: Model, baselines: Mapping[str, Baseline]) -> exp.Expression:
+    kind = _TEXT if model.task == "multiclass" else _DOUBLE
+    branches = exp.case(exp.column("version", table="paired"))
+    empty = True
+    for version, value in sorted(baselines.items()):
+        if model.task == "multiclass":
+            literal: exp.Expression = exp.Literal.string(str(value))
+        elif math.isfinite(float(value)):
+            literal = exp.Literal.number(repr(float(value)))
+        else:
+            continue
+        branches, empty = branches.when(exp.Literal.string(version), literal), False
+    return exp.cast(exp.null() if empty else branches, kind)
+
+
+def _joined(
+    model: Model, columns: _Columns, windows: Sequence[Window], baselines: Mapping[str, Baseline]
+) -> exp.Select:
+    """Predictions of the windows with their newest known label: n, version, prediction, actual, known, baseline, segments."""
+    time = column(model.predictions.time, "p")
+    number = exp.case()
+    for n, window in enumerate(windows):
+        start, end = (columns.moment("predictions", model.predictions, m) for m in (window.start, window.end))
+        inside = exp.and_(exp.GTE(this=time.copy(), expression=start), exp.LT(this=time.copy(), expression=end))
+        number = number.when(inside, exp.Literal.number(n))
+    hull_start = columns.moment("predictions", model.predictions, min(w.start for w in windows))
+    hull_end = columns.moment("predictions", model.predictions, max(w.end for w in windows))
+    version: exp.Expression = exp.Literal.string("")
+    if columns.versioned:
+        version = exp.func("COALESCE", exp.cast(column(model.version, "p"), _TEXT), exp.Literal.string(""))
+    actual = _value(model, columns, "actuals", model.actual, "a")
+    known = exp.case().when(_known(model, columns, actual), exp.Literal.number(1)).else_(exp.Literal.number(0))
+    keys = [column(k, "p") for k in model.predictions.keys]
+    segments = [exp.cast(column(name, "f"), _TEXT) for name in columns.segments]
+    paired = (
+        exp.select(
+            exp.alias_(number, "n"),
+            exp.alias_(version, "version"),
+            exp.alias_(_value(model, columns, "predictions", model.prediction, "p"), "prediction"),
+            exp.alias_(actual.copy(), "actual"),
+            exp.alias_(known, "known"),
+            exp.alias_(time.copy(), "predicted_at"),
+            exp.alias_(column(model.actuals.time, "a"), "labelled_at"),
+            *(exp.alias_(key, f"key_{i}") for i, key in enumerate(keys)),
+            *(exp.alias_(segment, f"segment_{i}") for i, segment in enumerate(segments)),
+        )
+        .from_(table_as(model.predictions, "p"))
+        .join(table_as(model.actuals, "a"), on=joined_on_keys(model, "p", "a"), join_type="left")
+        .where(exp.GTE(this=time.copy(), expression=hull_start), exp.LT(this=time.copy(), expression=hull_end))
+    )
+    if segments:
+        paired = paired.join(table_as(model.features, "f"), on=joined_on_keys(model, "p", "f"), join_type="left")
+    group = [exp.column(name, table="paired") for name in ("n", "version", *(f"key_{i}" for i in range(len(keys))))]
+    newest = [
+        exp.Ordered(this=exp.column("predicted_at", table="paired"), desc=True),
+        exp.Ordered(this=exp.column("known", table="paired"), desc=True),
+        exp.Ordered(this=exp.column("labelled_at", table="paired"), desc=True),
+        exp.Ordered(this=exp.column("actual", table="paired"), desc=True),
+    ]
+    number_rows = exp.Window(
+        this=exp.RowNumber(), partition_by=[g.copy() for g in group], order=exp.Order(expressions=newest)
+    )
+    count_rows = exp.Window(this=exp.Count(this=exp.Star()), partition_by=[g.copy() for g in group])
+    return (
+        exp.select(
+            exp.column(exp.Star(), table="paired"),
+            exp.alias_(_baseline(model, baselines), "baseline"),
+            exp.alias_(number_rows, "place"),
+            exp.alias_(count_rows, "copies"),
+        )
+        .from_(paired.subquery("paired"))
+        .where(exp.column("n", table="paired").is_(exp.null()).not_())
+    )
+
+
+def _known(model: Model, columns: _Columns, actual: exp.Expression) -> exp.Expression:
+    """Whether a label is there: not null, and for a number not NaN (the test holds for engines that order NaN last)."""
+    if model.task == "multiclass" or columns.kinds["actuals"].get(model.actual) == "boolean":
+        return exp.Is(this=actual.copy(), expression=exp.null()).not_()
+    largest = exp.Literal.number(_LARGEST)
+    return exp.LTE(this=exp.func("ABS", actual.copy()), expression=largest)
