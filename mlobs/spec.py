@@ -325,7 +325,11 @@ class Retraining:
         monthly_budget: most trainings in any 30 days.
         min_new_labels: labelled rows since the last training below which a new one would learn nothing.
         history: how far back the training set reaches; None means all.
-        holdout: newest mature windows kept out of training, on which challenger and champion are compared.
+        holdout: newest mature windows, all later than the champion's training data, on which challenger and champion are
+            compared; the challenger is scored on each out of sample.
+        refit: deploy the challenger's recipe fitted on all windows, the held-out ones included, since what is newest
+            matters most after a change; the comparison then scores the recipe in two pieces, each fitted on all before
+            it. False deploys the very estimator that was compared, which has not seen the held-out windows.
         margin: relative improvement of the error the challenger must show to be promoted.
         confidence: one-sided confidence with which it must be better by the margin.
         folds: time-ordered cross-validation folds.
@@ -341,6 +345,7 @@ class Retraining:
     min_new_labels: int = 500
     history: timedelta | None = None
     holdout: int = 14
+    refit: bool = True
     margin: float = 0.0
     confidence: float = 0.8
     folds: int = 4
@@ -349,7 +354,14 @@ class Retraining:
 
     def __post_init__(self) -> None:
         where = "retraining"
-        for name, least in (("failures", 1), ("monthly_budget", 1), ("min_new_labels", 0), ("holdout", 1), ("folds", 2), ("hold_windows", 0)):
+        for name, least in (
+            ("failures", 1),
+            ("monthly_budget", 1),
+            ("min_new_labels", 0),
+            ("holdout", 1),
+            ("folds", 2),
+            ("hold_windows", 0),
+        ):
             if getattr(self, name) < least:
                 raise SpecError(f"{where}: {name} must be at least {least}, got {getattr(self, name)}")
         if self.cooldown < timedelta(0):
@@ -404,7 +416,9 @@ class Model:
         _named(self.name, "model")
         where = f"model {self.name!r}"
         if not all(c.isalnum() or c == "_" for c in self.name):
-            raise SpecError(f"{where}: a name may hold letters, digits and _ only, since Dagster groups are named after it")
+            raise SpecError(
+                f"{where}: a name may hold letters, digits and _ only, since Dagster groups are named after it"
+            )
         _choice(self.task, Task, f"{where}: task")
         object.__setattr__(self, "monitors", tuple(self.monitors))
         object.__setattr__(self, "inputs", tuple(self.inputs))
@@ -429,7 +443,9 @@ class Model:
         if (self.train is None) != (self.predict is None):
             raise SpecError(f"{where}: give both train and predict, or neither")
         if self.train is not None and not (self.inputs or known):
-            raise SpecError(f"{where}: declare the fields of {self.features.id!r} or the model's inputs, to train on them")
+            raise SpecError(
+                f"{where}: declare the fields of {self.features.id!r} or the model's inputs, to train on them"
+            )
 
     @property
     def tables(self) -> dict[str, Table]:
