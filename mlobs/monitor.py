@@ -361,11 +361,11 @@ def _known_newest(profile: Profile, earlier: Sequence[tuple[Window, Profile]]) -
 
 
 def _telling(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """What is worth a row in history: what failed, what is not judged, and the whole table's numbers.
+    """What is worth a row in history: what failed, what is not judged, drift, and the whole table's numbers.
 
     Passed metrics of single fields are left out: their values are in the window's profile, their ranges follow from it.
     """
-    return [v for v in verdicts if v.status != "passed" or not (v.field or v.segment)]
+    return [v for v in verdicts if v.status != "passed" or v.detector == "drift" or not (v.field or v.segment)]
 
 
 def _called(function: Callable[..., Any], *arguments: Any, what: str, error: type[MlobsError]) -> Any:
