@@ -204,7 +204,9 @@ class AccuracyState:
             cells = {(a, b): (int(count), float(total)) for a, b, count, total in content["cells"]}
             return cls(content["task"], *(int(n) for n in content["counts"]), content["sums"], cells)
         except (zlib.error, ValueError, KeyError, TypeError) as error:
-            raise ProfileError(f"the bytes of an accuracy state are damaged ({error}): score the window again") from error
+            raise ProfileError(
+                f"the bytes of an accuracy state are damaged ({error}): score the window again"
+            ) from error
 
 
 def _regression_rows(y: Array, p: Array, baseline: float) -> tuple[dict[str, float], dict[Cell, tuple[int, float]]]:

@@ -1,0 +1,106 @@
+"""The metrics of one field, from its state: rates, moments, quantiles, lengths, distinct values. Pure.
+
+Rates are of all rows for `null_rate`, `nan_rate`, `inf_rate`; of the finite values for the other numeric rates; of the
+rows that have a value for everything else. `Measurement.rows` is always that denominator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from mlobs.metrics.measurement import Measurement, MetricKind
+from mlobs.states import BooleanState, CategoricalState, FieldState, NumericState, TimestampState
+from mlobs.states.categorical import FORMS, mean_length
+
+QUANTILES = {
+    "p01": 0.01, "p05": 0.05, "p20": 0.2, "p25": 0.25, "p40": 0.4, "p50": 0.5,
+    "p60": 0.6, "p75": 0.75, "p80": 0.8, "p95": 0.95, "p99": 0.99,
+}  # fmt: skip
+"""Quantile metrics and the probability each stands for."""
+
+SHARES = 20
+"""Shares are measured of the reference's most frequent levels, at most so many."""
+
+_PROBABILITIES = tuple(QUANTILES.values())
+
+
+def rate(field: str, metric: str, count: int, rows: int, segment: str = "") -> Measurement:
+    """`count` out of `rows`, NaN when there are no rows."""
+    return Measurement(field, metric, "rate", count / rows if rows else math.nan, rows, count, segment)
+
+
+def field_measurements(
+    name: str, state: FieldState, end: datetime | None = None, *, shares: bool = True
+) -> list[Measurement]:
+    """All metrics of a field; `end` is the end of the window, from which the age of the newest timestamp is taken."""
+    result = [rate(name, "null_rate", state.nulls, state.rows)]
+    if isinstance(state, NumericState):
+        result += _numeric(name, state)
+    elif isinstance(state, CategoricalState):
+        result += _categorical(name, state, shares)
+    elif isinstance(state, BooleanState):
+        result.append(rate(name, "true_rate", state.trues, state.rows - state.nulls))
+    elif isinstance(state, TimestampState):
+        result += _timestamp(name, state, end)
+    return result
+
+
+def _numeric(name: str, s: NumericState) -> Iterable[Measurement]:
+    n = s.finite
+    yield rate(name, "nan_rate", s.nans, s.rows)
+    yield rate(name, "inf_rate", s.positive_inf + s.negative_inf, s.rows)
+    yield rate(name, "zero_rate", s.zeros, n)
+    yield rate(name, "negative_rate", s.negatives, n)
+    if not math.isnan(s.grid.low):
+        yield rate(name, "beyond_rate", s.below + s.above, n)
+    location: MetricKind = "location"
+    yield Measurement(name, "mean", location, s.mean if n else math.nan, n)
+    yield Measurement(name, "std", "scale", math.sqrt(s.variance) if n else math.nan, n)
+    yield Measurement(name, "sum", location, s.sum, n)
+    yield Measurement(name, "min", "extreme", s.low, n)
+    yield Measurement(name, "max", "extreme", s.high, n)
+    for metric, value in zip(QUANTILES, s.quantiles(_PROBABILITIES).tolist(), strict=True):
+        yield Measurement(name, metric, location, value, n)
+    yield from _distinct(name, s.distinct, s.rows - s.nulls)
+
+
+def _distinct(name: str, distinct: float, valued: int) -> Iterable[Measurement]:
+    if math.isnan(distinct):
+        return
+    whole = round(distinct)
+    yield Measurement(name, "distinct", "count", float(whole), valued, whole)
+    yield rate(name, "unique_rate", whole, valued)
+
+
+def _categorical(name: str, s: CategoricalState, shares: bool) -> Iterable[Measurement]:
+    n = s.valued
+    for metric, count in zip(FORMS, s.forms.tolist(), strict=True):
+        yield rate(name, f"{metric}_rate", count, n)
+    yield Measurement(name, "length_min", "extreme", float(s.length_min) if n else math.nan, n)
+    yield Measurement(name, "length_mean", "location", mean_length(s), n)
+    yield Measurement(name, "length_max", "extreme", float(s.length_max) if n else math.nan, n)
+    yield from _distinct(name, s.distinct, n)
+    if s.levels.names:
+        # where the reference's rarer values weren't remembered, a value can't be told to be new
+        yield rate(name, "unseen_rate", s.unseen_rows, n)
+    if s.levels.shapes:
+        yield rate(name, "new_shape_rate", s.new_shapes, n)
+    if shares and s.levels.complete:
+        for level, count in zip(s.levels.names[:SHARES], s.counts[:SHARES].tolist(), strict=True):
+            yield rate(name, "share", count, n, f"{name}={level}")
+
+
+def _timestamp(name: str, s: TimestampState, end: datetime | None) -> Iterable[Measurement]:
+    n = s.rows - s.nulls
+    yield rate(name, "future_rate", s.future, n)
+    yield rate(name, "past_rate", s.past, n)
+    yield rate(name, "unix_zero_rate", s.unix_zero, n)
+    if end is not None:
+        yield Measurement(name, "newest_age", "location", age(s.high, end), n)
+
+
+def age(newest: datetime | None, end: datetime) -> float:
+    """Seconds from the newest instant to `end`, negative when it lies after; NaN without one."""
+    return math.nan if newest is None else (end - newest.astimezone(UTC)).total_seconds()

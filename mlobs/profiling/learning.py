@@ -1,0 +1,231 @@
+"""Freeze a reference: find each field's kind, grid and levels by aggregate queries, then profile the reference itself.
+
+A numeric field's grid is found with the profile query itself: its histogram on a first grid gives a better centre and
+scale, and after two to four rounds these stay. No quantile function, no sample, no sort; the result doesn't depend on
+the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from mlobs.engines.protocol import Engine, Source
+from mlobs.errors import ProfileError, nearest
+from mlobs.metrics.distributions import cut
+from mlobs.metrics.profiles import Profile
+from mlobs.profiling.grouping import Segmentation
+from mlobs.profiling.nodes import Node
+from mlobs.profiling.profiles import made_profiles
+from mlobs.profiling.reference import Reference, fingerprint
+from mlobs.profiling.scanning import Request, histograms, level_counts
+from mlobs.spec import Field, FieldKind
+from mlobs.states import (
+    BooleanState,
+    CategoricalState,
+    FieldState,
+    Grid,
+    Levels,
+    NumericState,
+    TimestampState,
+    UnprofiledState,
+)
+from mlobs.windows import Window
+
+ROUNDS = 6
+"""Most rounds in which a grid is refined."""
+
+SEGMENTS = 1000
+"""Most segments a reference remembers; the rest is `(other)`."""
+
+
+def learn(
+    engine: Engine,
+    source: Source,
+    *,
+    fields: Sequence[Any] | None,
+    time: str | None,
+    key: tuple[str, ...],
+    segments: tuple[str, ...],
+    where: tuple[Node, ...],
+    past: datetime,
+    windows: Sequence[Window] = (),
+    label: str = "",
+) -> Reference:
+    """See `Reference.learn` and `learn_reference`."""
+    columns, kinds = engine.columns(source), engine.kinds(source)
+    declared = chosen_fields(fields, columns, exclude=(*key, *([time] if time else [])), where=source.label)
+    for name in (*key, *segments, *([time] if time else [])):
+        if name not in columns:
+            raise ProfileError(f"{source.label} has no column {name!r}; {nearest(name, columns)}")
+    chosen = {f.name: kind_of(f, kinds[f.name], columns[f.name], source.label) for f in declared}
+    sensitive = {f.name for f in declared if f.sensitive}
+    base = Request(source, {}, columns, kinds, windows, time, where)
+    grids = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
+    texts = [n for n, k in chosen.items() if k in ("categorical", "text")]
+    levels = {n: Levels.learn(c, n, sensitive=n in sensitive) for n, c in level_counts(engine, base, texts).items()}
+    frames: dict[str, FieldState] = {}
+    for name, kind in chosen.items():
+        if kind == "numeric":
+            frames[name] = NumericState(grids[name])
+        elif kind in ("categorical", "text"):
+            frames[name] = CategoricalState(levels.get(name, Levels(salt=name)), kind)
+        elif kind == "boolean":
+            frames[name] = BooleanState()
+        elif kind == "timestamp":
+            frames[name] = TimestampState(past)
+        else:
+            frames[name] = UnprofiledState(columns[name])
+    segmentation = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation((), ())
+    request = replace(base, frames=frames, segmentation=segmentation)
+    draft = (
+        Profile.merged(made_profiles(engine, request, key, label, "draft").values())
+        if windows
+        else next(iter(made_profiles(engine, request, key, label, "draft").values()))
+    )
+    settled = {name: _settled(state) for name, state in draft.fields.items()}
+    stated = {
+        "time": time,
+        "key": key,
+        "segments": segmentation.fields,
+        "segment_values": segmentation.values,
+        "past": past,
+    }
+    print_of = fingerprint(settled, stated)
+    profile = _reframed(draft, settled, print_of)
+    return Reference(profile, time, key, segmentation, past)
+
+
+def chosen_fields(
+    fields: Sequence[Any] | None, columns: Mapping[str, str], exclude: Sequence[str], where: str
+) -> list[Field]:
+    """The fields to profile: those declared, or every column but time and key.
+
+    Raises:
+        ProfileError: a declared field is no column, with the nearest name.
+    """
+    if not fields:
+        return [Field(name) for name in columns if name not in exclude]
+    declared = [f if isinstance(f, Field) else Field(f) for f in fields]
+    for f in declared:
+        if f.name not in columns:
+            raise ProfileError(f"{where} has no column {f.name!r}; {nearest(f.name, columns)}")
+    return declared
+
+
+def kind_of(declared: Field, found: FieldKind | None, type_text: str, where: str) -> FieldKind | None:
+    """The kind a field is profiled as: the declared one where the column's type allows it, else the derived one.
+
+    Raises:
+        ProfileError: the type doesn't fit the declared kind.
+    """
+    if declared.kind is None or found is None:
+        return found
+    if not fits(declared.kind, found):
+        raise ProfileError(
+            f"{where}: field {declared.name!r} is declared {declared.kind}, but its column is {type_text}:"
+            " correct the declaration or cast the column in a view"
+        )
+    return declared.kind
+
+
+def fits(kind: str, found: FieldKind | None) -> bool:
+    """Whether a column whose type is of kind `found` can be profiled as `kind`."""
+    if found is None:
+        return kind == "unprofiled"
+    if kind in ("categorical", "text"):
+        return True
+    return found == kind or (found in ("numeric", "boolean") and kind in ("numeric", "boolean"))
+
+
+def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, Grid]:
+    """Grids around the median, scaled by the interquartile range; cuts and ends are settled by the last profile."""
+    grids = {name: Grid() for name in names}
+    open_names = list(names)
+    for _ in range(ROUNDS):
+        if not open_names:
+            break
+        states = histograms(engine, base, {name: grids[name] for name in open_names})
+        still = []
+        for name in open_names:
+            better = refined(states[name])
+            if not alike(better, grids[name]):
+                still.append(name)
+            grids[name] = better
+        open_names = still
+    return {name: replace(g, decimals=0 if _integral(base.columns[name]) else -1) for name, g in grids.items()}
+
+
+def refined(state: NumericState) -> Grid:
+    """A better grid, from the histogram on another one."""
+    if not len(state.counts):
+        return Grid()
+    q01, q05, q25, q50, q75, q95, q99 = state.quantiles([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]).tolist()
+    for low, high, normal in ((q25, q75, 1.0), (q05, q95, 2.4), (q01, q99, 3.4)):
+        if high > low and math.isfinite(high - low):
+            return Grid.around(q50, (high - low) / normal)
+    # nearly all of it is one value: take the scale of the others
+    spread = float(np.float64(state.high) / 8 - np.float64(state.low) / 8) * 2
+    if not spread > 0 or not math.isfinite(spread):
+        spread = abs(q50) if spread == 0 and q50 else 1.0
+    return Grid.around(q50, spread)
+
+
+def alike(a: Grid, b: Grid) -> bool:
+    """Whether refining has come to rest."""
+    return 0.8 < a.scale / b.scale < 1.25 and abs(a.centre - b.centre) < 0.25 * b.scale
+
+
+def _integral(type_text: str) -> bool:
+    return (
+        type_text.upper()
+        .replace("UNSIGNED", "")
+        .strip(" U")
+        .startswith(("INT", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT", "INTEGER"))
+    )
+
+
+def _settled(state: FieldState) -> FieldState:
+    """The reference's own state, its frame completed with the ends, the deviation and the coarse cuts."""
+    if not isinstance(state, NumericState):
+        return state
+    distinct = state.distinct
+    grid = replace(
+        state.grid,
+        low=state.low,
+        high=state.high,
+        deviation=math.sqrt(state.variance) if state.finite else 0.0,
+        cuts=cut(state.bins, state.counts),
+        distinct=0 if math.isnan(distinct) else round(distinct),
+    )
+    return replace(state, grid=grid)
+
+
+def _reframed(profile: Profile, settled: Mapping[str, FieldState], print_of: str) -> Profile:
+    def with_grid(name: str, state: FieldState) -> FieldState:
+        new = settled[name]
+        return (
+            replace(state, grid=new.grid)
+            if isinstance(state, NumericState) and isinstance(new, NumericState)
+            else state
+        )
+
+    parts = {
+        key: replace(p, fields={n: with_grid(n, s) for n, s in p.fields.items()}, fingerprint=print_of)
+        for key, p in profile.segments.items()
+    }
+    return replace(profile, fields=dict(settled), segments=parts, fingerprint=print_of)
+
+
+def segment_values(engine: Engine, base: Request, segments: tuple[str, ...]) -> tuple[tuple[str | None, ...], ...]:
+    """The most frequent combinations of the segment fields' values."""
+    from mlobs.profiling.scanning import combinations
+
+    counts = combinations(engine, base, segments)
+    ranked = sorted(counts, key=lambda c: (-counts[c], tuple(v or "" for v in c)))
+    return tuple(ranked[:SEGMENTS])

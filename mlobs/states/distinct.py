@@ -1,0 +1,76 @@
+"""Counting distinct values in a mergeable way: HyperLogLog registers made of hashes that the engine computed. Numpy only.
+
+The hash has 63 bits. Registers are filled from `min(hash >> 9)` of the rows with the same lowest 9 bits, so the engine needs no bit tricks.
+Standard error of a count: 1.04 / sqrt(512) = 4.6%.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+REGISTER_BITS = 9
+REGISTERS = 1 << REGISTER_BITS
+ERROR = 1.04 / math.sqrt(REGISTERS)
+"""Relative standard error of an estimated distinct count."""
+
+_RANK_BITS = 54
+_LINEAR = 1 / (2 * math.log(2))
+
+
+def no_registers() -> NDArray[np.uint8]:
+    """The sketch of no value: the identity of the merge, which is the elementwise maximum."""
+    return np.zeros(REGISTERS, np.uint8)
+
+
+def registers(index: NDArray[np.int64], smallest: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Registers of shape (512,) from register numbers and the smallest `hash >> 9` (54 bits) in each."""
+    result = no_registers()
+    # bit length through the exponent of a double; exact since frexp of the top 53 bits is
+    _, length = np.frexp((smallest >> np.uint64(2)).astype(np.float64))
+    length = np.where(smallest < 4, np.array([0, 1, 2, 2])[np.minimum(smallest, 3).astype(np.int64)], length + 2)
+    np.maximum.at(result, index, (_RANK_BITS - length + 1).astype(np.uint8))
+    return result
+
+
+def estimate(sketch: NDArray[np.uint8]) -> float:
+    """Distinct values behind a sketch; 0 when it is empty, relative standard error `ERROR`.
+
+    Source: O. Ertl, New cardinality estimation algorithms for HyperLogLog sketches (2017), algorithm 6.
+    """
+    q = _RANK_BITS
+    counts = np.bincount(sketch, minlength=q + 2).astype(np.float64)
+    m = float(REGISTERS)
+    if counts[0] == m:
+        return 0.0
+    z = m * _tau(1.0 - counts[q + 1] / m)
+    for k in range(q, 0, -1):
+        z = 0.5 * (z + float(counts[k]))
+    z += m * _sigma(float(counts[0]) / m)
+    return _LINEAR * m * m / z
+
+
+def _sigma(x: float) -> float:
+    y, z = 1.0, x
+    while True:
+        x *= x
+        previous = z
+        z += x * y
+        y += y
+        if z == previous:
+            return z
+
+
+def _tau(x: float) -> float:
+    if x in (0.0, 1.0):
+        return 0.0
+    y, z = 1.0, 1.0 - x
+    while True:
+        x = math.sqrt(x)
+        previous = z
+        y *= 0.5
+        z -= (1.0 - x) ** 2 * y
+        if z == previous:
+            return z / 3.0

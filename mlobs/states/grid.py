@@ -1,0 +1,93 @@
+"""The frozen grid of a numeric field: one bounded monotone expression that bins the whole real line. Pure numpy.
+
+    z = (x - centre) / scale,   bin = floor(HALF * z / (1 + |z|)),   -HALF <= bin < HALF
+
+`centre` and `scale` are near the reference's median and interquartile range, moved so that 0 is a bin boundary. There
+is no list of edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+HALF = 100
+"""Bins on each side of the centre: 200 in all."""
+
+LARGEST = 1e140
+"""Finite values beyond this magnitude fall into the outermost bins; squares below it can't overflow."""
+
+_CONFINED = 98
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a numeric field's values are binned, and what of them the reference had seen.
+
+    Attributes:
+        centre, scale: of the expression above; 1e-100 <= scale <= 1e100.
+        low, high: smallest and largest finite value of the reference (NaN when it had none).
+        deviation: the reference's standard deviation (ddof 0), the unit of the Wasserstein distance.
+        decimals: every reference value has at most that many decimals; -1 when they have many.
+        cuts: fine bins at which a new coarse bin starts, ascending; the first coarse bin starts at -HALF.
+        distinct: distinct values the reference had (an estimate above a few hundred).
+    """
+
+    centre: float = 0.0
+    scale: float = 1.0
+    low: float = float("nan")
+    high: float = float("nan")
+    deviation: float = 0.0
+    decimals: int = -1
+    cuts: tuple[int, ...] = ()
+    distinct: int = 0
+    _edges: Floats | None = field(default=None, init=False, repr=False, compare=False)
+
+    @classmethod
+    def around(cls, centre: float, scale: float) -> Grid:
+        """The grid with 0 as a bin boundary that is closest to `centre` and `scale`.
+
+        >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9, 10.0])
+        array([-71, -72,   0])
+        """
+        scale = float(min(max(scale, 1e-100), 1e100))
+        centre = float(min(max(centre, -LARGEST), LARGEST))
+        zero = -centre / scale
+        step = round(HALF * zero / (1.0 + abs(zero)))
+        if abs(step) <= _CONFINED:
+            u = step / HALF
+            centre = -scale * u / (1.0 - abs(u))
+        return cls(centre + 0.0, scale)
+
+    def position(self, x: Floats) -> Floats:
+        """Where values lie on the grid, in units of bins: [-HALF, HALF], NaN for NaN and infinities."""
+        with np.errstate(all="ignore"):
+            z = (np.asarray(x, dtype=np.float64) - self.centre) / self.scale
+            return HALF * z / (1.0 + np.abs(z))
+
+    def bins(self, x: Floats | list[float]) -> Ints:
+        """The fine bin of finite values, as the engines compute it."""
+        values = np.asarray(x, dtype=np.float64)
+        position = self.position(values)
+        outer = np.where(values < 0, -HALF, HALF - 1)
+        position = np.where(np.isfinite(position), position, outer)
+        return np.clip(np.floor(position), -HALF, HALF - 1).astype(np.int64)
+
+    def value(self, position: Floats) -> Floats:
+        """The value at a position of the grid; +-inf at the ends."""
+        u = np.asarray(position, dtype=np.float64) / HALF
+        with np.errstate(all="ignore"):
+            return self.centre + self.scale * u / (1.0 - np.abs(u))
+
+    @property
+    def edges(self) -> Floats:
+        """The 201 edges of the fine bins, from -inf to inf."""
+        if self._edges is None:
+            object.__setattr__(self, "_edges", self.value(np.arange(-HALF, HALF + 1, dtype=np.float64)))
+        assert self._edges is not None
+        return self._edges

@@ -1,0 +1,286 @@
+"""The state of a numeric field: counts, stable moments, a histogram on the frozen grid, a distinct sketch. Numpy only.
+
+States of the same grid merge exactly in their counts, to rounding in their moments (Chan's formula), and within the
+sketch's error in distinct counts. What a state says is computed from these few arrays; no row is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlobs.errors import ProfileError
+from mlobs.states import distinct as sketches
+from mlobs.states.grid import HALF, Floats, Grid, Ints
+
+EXACT_BINS = 24
+"""Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/255 of the bin."""
+
+
+def _no_ints() -> Ints:
+    return np.zeros(0, np.int64)
+
+
+def _no_floats() -> Floats:
+    return np.zeros(0, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class NumericState:
+    """What is known of a numeric field over some rows.
+
+    Attributes:
+        grid: the frozen grid; only states of one grid merge.
+        rows, nulls, nans, positive_inf, negative_inf: counts; the rest of the rows are the finite values.
+        zeros, negatives: of the finite values.
+        below, above: finite values under `grid.low` and over `grid.high`.
+        mean, m2: mean of the finite values and sum of squared deviations from it (0 when there are none).
+        low, high: smallest and largest finite value, NaN when there are none.
+        bins, counts: occupied fine bins, ascending, and finite values in each.
+        lows, highs: smallest and largest value in each of these bins: values (float64) for at most `EXACT_BINS` bins,
+            else positions inside the bin in 255ths, rounded outwards (uint8); `bounds` gives values for both.
+        registers: distinct sketch of the values that aren't null; None when none was taken.
+        family: which hash function filled the registers.
+        exact_distinct: number of distinct values when it was counted exactly, else -1.
+    """
+
+    grid: Grid
+    rows: int = 0
+    nulls: int = 0
+    nans: int = 0
+    positive_inf: int = 0
+    negative_inf: int = 0
+    zeros: int = 0
+    negatives: int = 0
+    below: int = 0
+    above: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+    low: float = math.nan
+    high: float = math.nan
+    bins: Ints = field(default_factory=_no_ints)
+    counts: Ints = field(default_factory=_no_ints)
+    lows: NDArray[Any] = field(default_factory=_no_floats)
+    highs: NDArray[Any] = field(default_factory=_no_floats)
+    registers: NDArray[np.uint8] | None = None
+    family: str = ""
+    exact_distinct: int = -1
+
+    kind = "numeric"
+
+    @property
+    def finite(self) -> int:
+        """Rows with a finite value."""
+        return self.rows - self.nulls - self.nans - self.positive_inf - self.negative_inf
+
+    @property
+    def sum(self) -> float:
+        with np.errstate(all="ignore"):
+            return float(np.float64(self.mean) * self.finite)
+
+    @property
+    def variance(self) -> float:
+        """Population variance (ddof 0) of the finite values, NaN when there are none."""
+        return self.m2 / self.finite if self.finite else math.nan
+
+    @property
+    def distinct(self) -> float:
+        """Distinct values that aren't null: exact where it was counted, else estimated (`states.distinct.ERROR`).
+
+        NaN when no sketch was taken, or sketches of different hash functions were merged.
+        """
+        if self.exact_distinct >= 0:
+            return float(self.exact_distinct)
+        if self.rows == self.nulls:
+            return 0.0
+        if self.registers is None:
+            return math.nan
+        return min(max(sketches.estimate(self.registers), 1.0), float(self.rows - self.nulls))
+
+    @property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Smallest and largest value in each occupied bin, two arrays of shape (len(bins),)."""
+        if self.lows.dtype == np.float64:
+            return self.lows, self.highs
+        known: tuple[Floats, Floats] | None = self.__dict__.get("_bounds")
+        if known is None:
+            known = (
+                _unpacked(self.grid, self.bins, self.lows, self.low, self.high),
+                _unpacked(self.grid, self.bins, self.highs, self.low, self.high),
+            )
+            self.__dict__["_bounds"] = known
+        return known
+
+    def quantiles(self, q: Sequence[float] | Floats) -> Floats:
+        """Quantiles of the finite values at `q` in [0, 1], by interpolation between a bin's smallest and largest value.
+
+        NaN when there are no finite values. Within .01 sd of the exact ones from the 1st to the 99th percentile.
+        """
+        at = np.asarray(q, dtype=np.float64)
+        if not len(self.counts):
+            return np.full(at.shape, math.nan)
+        ends = np.cumsum(self.counts)
+        rank = at * (ends[-1] - 1)
+        index = np.minimum(np.searchsorted(ends, rank, side="right"), len(ends) - 1)
+        inside = rank - (ends[index] - self.counts[index])
+        span = self.counts[index] - 1
+        share = np.where(span > 0, np.minimum(inside / np.maximum(span, 1), 1.0), 0.5)
+        lows, highs = self.bounds
+        low, high = lows[index], highs[index]
+        with np.errstate(all="ignore"):
+            value = low * (1.0 - share) + high * share
+        result: Floats = np.where(low == high, low, value)
+        return result
+
+    def __add__(self, other: NumericState) -> NumericState:
+        return NumericState.merged([self, other])
+
+    @staticmethod
+    def merged(states: Sequence[NumericState]) -> NumericState:
+        """The state of all rows of `states` (at least one).
+
+        Raises:
+            ProfileError: when their grids differ.
+        """
+        first = states[0]
+        if any(s.grid is not first.grid and s.grid != first.grid for s in states):
+            raise ProfileError("numeric states on different grids can't be merged: profile both against one reference")
+        filled = [s for s in states if s.rows]
+        if len(filled) < 2:
+            return filled[0] if filled else first
+        rows, nulls, nans, positive, negative, zeros, negatives, below, above = (
+            int(total)
+            for total in np.sum(
+                [
+                    (s.rows, s.nulls, s.nans, s.positive_inf, s.negative_inf, s.zeros, s.negatives, s.below, s.above)
+                    for s in filled
+                ],
+                axis=0,
+                dtype=np.int64,
+            )
+        )
+        valued = [s for s in filled if len(s.counts)]
+        bins, counts, lows, highs, mean, m2, low, high = (
+            _no_ints(),
+            _no_ints(),
+            _no_floats(),
+            _no_floats(),
+            0.0,
+            0.0,
+            math.nan,
+            math.nan,
+        )
+        if valued:
+            mean, m2 = merged_moments(
+                np.array([s.finite for s in valued], np.float64),
+                np.array([s.mean for s in valued]),
+                np.array([s.m2 for s in valued]),
+            )
+            low, high = min(s.low for s in valued), max(s.high for s in valued)
+            bins, counts, lows, highs = _merged_bins(valued)
+        sketch, family = _merged_sketch(filled)
+        return NumericState(
+            first.grid, rows, nulls, nans, positive, negative, zeros, negatives, below, above, mean, m2, low, high,
+            bins, counts, lows, highs, sketch, family,
+        )  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NumericState):
+            return NotImplemented
+        return (
+            self.grid == other.grid
+            and _scalars(self) == _scalars(other)
+            and np.array_equal(
+                [self.mean, self.m2, self.low, self.high], [other.mean, other.m2, other.low, other.high], True
+            )
+            and np.array_equal(self.bins, other.bins)
+            and np.array_equal(self.counts, other.counts)
+            and np.array_equal(self.lows, other.lows)
+            and np.array_equal(self.highs, other.highs)
+            and np.array_equal(
+                sketches.no_registers() if self.registers is None else self.registers,
+                sketches.no_registers() if other.registers is None else other.registers,
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _scalars(s: NumericState) -> tuple[object, ...]:
+    return (
+        s.rows, s.nulls, s.nans, s.positive_inf, s.negative_inf, s.zeros, s.negatives, s.below, s.above,
+        s.registers is None, s.family, s.exact_distinct,
+    )  # fmt: skip
+
+
+def merged_moments(n: Floats, mean: Floats, m2: Floats) -> tuple[float, float]:
+    """Mean and sum of squared deviations of the union of groups, stable.
+
+    Source: Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979).
+    """
+    with np.errstate(all="ignore"):
+        shift = float(mean[np.argmax(n)])
+        total = float(n.sum())
+        together = shift + float(np.dot(n / total, mean - shift))
+        return together, float(m2.sum() + np.dot(n, (mean - together) ** 2))
+
+
+def _merged_bins(states: Sequence[NumericState]) -> tuple[Ints, Ints, NDArray[Any], NDArray[Any]]:
+    size = 2 * HALF
+    counts = np.zeros(size, np.int64)
+    for s in states:  # the bins of one state are distinct, so plain indexing adds correctly
+        counts[s.bins + HALF] += s.counts
+    used = np.flatnonzero(counts)
+    exact = len(used) <= EXACT_BINS
+    lows, highs = (
+        (np.full(size, np.inf), np.full(size, -np.inf))
+        if exact
+        else (np.full(size, 255, np.uint8), np.zeros(size, np.uint8))
+    )
+    for s in states:
+        at = s.bins + HALF
+        low, high = (s.lows, s.highs) if exact else confined(s.grid, s.bins, s.lows, s.highs, always=True)
+        lows[at] = np.minimum(lows[at], low)
+        highs[at] = np.maximum(highs[at], high)
+    return used - HALF, counts[used], lows[used], highs[used]
+
+
+def _merged_sketch(states: Sequence[NumericState]) -> tuple[NDArray[np.uint8] | None, str]:
+    valued = [s for s in states if s.rows > s.nulls]
+    if not valued:
+        return None, ""
+    families = {s.family for s in valued}
+    taken = [s.registers for s in valued if s.registers is not None]
+    if len(families) > 1 or len(taken) < len(valued):
+        return None, ""
+    return np.maximum.reduce(taken), families.pop()
+
+
+def confined(
+    grid: Grid, bins: Ints, lows: NDArray[Any], highs: NDArray[Any], *, always: bool = False
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Bins' smallest and largest values as a state keeps them: as they are for few bins, else as positions.
+
+    Rounding outwards commutes with minimum and maximum, so merged states don't depend on the order of merging.
+    """
+    if lows.dtype == np.uint8 or (len(bins) <= EXACT_BINS and not always):
+        return lows, highs
+    inside = (grid.position(np.concatenate([lows, highs])) - np.concatenate([bins, bins])) * 255.0
+    outer = np.where(bins < 0, 0.0, 255.0)
+    inside = np.clip(np.where(np.isfinite(inside), inside, np.concatenate([outer, outer])), 0.0, 255.0)
+    size = len(bins)
+    return np.floor(inside[:size]).astype(np.uint8), np.ceil(inside[size:]).astype(np.uint8)
+
+
+def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
+    """Values at positions inside bins, within the state's own smallest and largest value."""
+    values = grid.value(bins + inside / 255.0)
+    if grid.decimals >= 0:
+        rounded = np.round(values, grid.decimals)
+        values = np.where(grid.bins(np.nan_to_num(rounded)) == bins, rounded, values)
+    return np.clip(values, low, high)
