@@ -1,0 +1,331 @@
+"""DuckDB: a file, memory, frames and files of others read in place. The only file of mlobs that opens DuckDB connections.
+
+A warehouse file is opened for the length of one piece of work and closed again, since one process can hold it for
+writing at a time; whoever finds it locked waits and tries again. What lives in memory keeps its one connection.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from sqlglot import exp
+
+from mlobs.engines import landing
+from mlobs.engines.delivery import Delivery
+from mlobs.engines.protocol import Landing, Source
+from mlobs.engines.results import settled
+from mlobs.engines.warehouse import Warehouse, printed, refused
+from mlobs.errors import WarehouseError, WarehouseLocked
+from mlobs.spec import Table
+from mlobs.windows import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Connection = duckdb.DuckDBPyConnection
+
+_WRITERS: dict[str, threading.RLock] = {}
+_WRITERS_GUARD = threading.Lock()
+
+
+class DuckDB(Warehouse):
+    """DuckDB behind some connection; how one is had is the subclass's business."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__("duckdb", label)
+
+    @abstractmethod
+    def _connection(self, *, write: bool = False) -> Any:
+        """A context manager that yields a connection."""
+
+    def columns(self, source: Source) -> dict[str, str]:
+        self._open()
+        query = exp.select(exp.Star()).from_(source.expression.copy())
+        try:
+            with self._connection() as connection, _speaking():
+                return self._described(connection, self.sql(query))
+        except Exception as error:
+            raise self._as_warehouse_error(error, query) from error
+
+    def _described(self, connection: Connection, text: str) -> dict[str, str]:
+        relation = connection.sql(text)
+        return dict(zip(relation.columns, (str(t) for t in relation.types), strict=True))
+
+    def _rows(self, text: str) -> pa.Table:
+        self._open()
+        with self._connection() as connection, _speaking():
+            relation = connection.sql(text)
+            if relation is None:
+                raise refused("this is no query: nothing comes back")
+            return settled(relation.to_arrow_table())
+
+    def _as_warehouse_error(self, error: Exception, query: exp.Expression | None = None) -> Exception:
+        from mlobs.engines.warehouse import RefusedError
+
+        if isinstance(error, RefusedError):
+            return WarehouseError(self._explained(error, query))
+        return error
+
+    def _tables(self) -> list[tuple[str, ...]]:
+        rows = self._rows("SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2").to_pylist()
+        return [(row["table_schema"], row["table_name"]) for row in rows]
+
+    def _found(self, path: Sequence[str]) -> bool:
+        self._open()
+        with self._connection() as connection:
+            return _has(connection, path)
+
+    def land(self, table: Table, window: Window, frame: Any) -> Landing:
+        self._open()
+        delivery = Delivery.read(table, window, frame)
+        where = f"table {table.id!r}, window {window}"
+        try:
+            with self._connection(write=True) as connection, _speaking():
+                connection.execute("BEGIN TRANSACTION")
+                try:
+                    landed = self._land(connection, table, window, delivery, where)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    _roll_back(connection)
+                    raise
+                finally:
+                    connection.unregister(landing.STAGED)
+                return landed
+        except duckdb.Error as error:
+            raise WarehouseError(f"{self.label}: {where}: {error}") from error
+        except Exception as error:
+            raise self._as_warehouse_error(error) from error
+
+    def _land(self, connection: Connection, table: Table, window: Window, delivery: Delivery, where: str) -> Landing:
+        def run(statement: exp.Expression) -> None:
+            connection.execute(self.sql(statement))
+
+        there = _has(connection, table.path)
+        everything = exp.select(exp.Star()).from_(landing.table_node(table.path))
+        existing = self._described(connection, self.sql(everything)) if there else None
+
+        def keeps(name: str, kind: exp.DataType | None) -> bool:
+            query = landing.lost_by_cast(table, name, (existing or {})[name], kind, self.dialect)
+            try:
+                return bool(connection.execute(self.sql(query)).fetchall()[0][0] == 0)
+            except duckdb.ConversionException:
+                return False
+
+        plan = landing.plan(delivery.rows, existing, self.dialect, where, keeps)
+        if plan.create and plan.new:
+            if table.schema:
+                run(landing.create_schema(table))
+            run(landing.create_table(table.path, plan.new))
+        elif not plan.create:
+            for name, kind in plan.new.items():
+                run(landing.add_column(table, name, kind))
+            for name, kind in plan.widen.items():
+                run(landing.retype_column(table, name, kind))
+        if not plan.create or plan.new:
+            types = self._described(connection, self.sql(everything))
+            if table.time in types:
+                run(landing.delete_window(table, self.forms, types[table.time], window))
+            if plan.rows.num_rows:
+                staged = landing.table_node((landing.STAGED,))
+                connection.register(landing.STAGED, plan.rows)
+                run(landing.delete_keys(table, staged))
+                run(landing.insert_staged(table, plan.rows.column_names, staged))
+        else:
+            types = {}
+        news = {name: kind for name, kind in plan.delivered.items() if kind is not None}
+        texts = self._described(connection, self.sql(printed(news).select())) if news else {}
+        columns = {name: texts.get(name) or types.get(name, "") for name in plan.delivered}
+        return Landing(delivery.rows.num_rows, columns, delivery.newest, delivery.outside)
+
+
+class DuckDBFile(DuckDB):
+    """A warehouse file. Readers of several processes share it; one process at a time writes.
+
+    Args:
+        path: the file; it is made by the first landing.
+        wait: seconds to wait for a file that another process holds, before `WarehouseLocked`.
+    """
+
+    def __init__(self, path: str | Path, wait: float = 60.0) -> None:
+        self.path = Path(path)
+        self.wait = wait
+        super().__init__(f"warehouse {str(path)!r}")
+
+    def exists(self, table: Table) -> bool:
+        self._open()
+        return self.path.exists() and super().exists(table)
+
+    def close(self) -> None:
+        self._closed = True
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        if write:
+            with _writer(str(self.path.absolute())):
+                connection = self._waited(lambda: duckdb.connect(str(self.path)))
+                with connection:
+                    yield _set_up(connection)
+            return
+        if not self.path.exists():
+            raise WarehouseError(f"{self.label} does not exist yet: land a table first, or correct the path")
+        with self._waited(self._reader) as connection:
+            yield _set_up(connection)
+
+    def _reader(self) -> Connection:
+        try:
+            return duckdb.connect(str(self.path), read_only=True)
+        except duckdb.ConnectionException:
+            # This very process holds it for writing, and shares what it holds.
+            return duckdb.connect(str(self.path))
+
+    def _waited(self, connect: Callable[[], Connection]) -> Connection:
+        deadline, pause = time.monotonic() + self.wait, 0.01
+        while True:
+            try:
+                return connect()
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if not _is_lock(error):
+                    raise WarehouseError(f"{self.label} can't be opened: {_first(error)}{self._mend()}") from error
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise WarehouseLocked(
+                        f"{self.label} is held by another process and was not free within {self.wait:g} s ({_first(error)});"
+                        " close what holds it (a notebook, a database browser), or wait longer"
+                    ) from error
+                time.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+                pause = min(pause * 1.6, 0.25)
+            except duckdb.Error as error:
+                raise WarehouseError(f"{self.label} can't be opened: {_first(error)}{self._mend()}") from error
+
+    def _mend(self) -> str:
+        if not self.path.parent.exists():
+            return f"; make the folder {str(self.path.parent)!r} first"
+        return "; check the path and that you may write there"
+
+
+class DuckDBMemory(DuckDB):
+    """DuckDB in memory, and frames and files that it reads in place. Calls from several threads take turns."""
+
+    def __init__(self, label: str = "the in-memory warehouse") -> None:
+        super().__init__(label)
+        self._held = _set_up(duckdb.connect(":memory:"))
+        self._turn = threading.RLock()
+
+    def close(self) -> None:
+        self._closed = True
+        self._held.close()
+
+    def register(self, name: str, data: Any) -> None:
+        """Make a frame readable under `name`, in place."""
+        with self._turn:
+            self._held.register(name, data)
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        with self._turn:
+            yield self._held
+
+
+class DuckDBRelation(DuckDB):
+    """A relation of the user's own connection, read in place under the name `relation`."""
+
+    def __init__(self, relation: Any) -> None:
+        super().__init__("the DuckDB relation")
+        self._relation = relation
+        self._turn = threading.RLock()
+
+    def close(self) -> None:
+        self._closed = True
+
+    def land(self, table: Table, window: Window, frame: Any) -> Landing:
+        raise WarehouseError(
+            "a DuckDB relation can only be read: land into a warehouse that mlobs.engines.connect opens"
+        )
+
+    def _tables(self) -> list[tuple[str, ...]]:
+        return [("", "relation")]
+
+    def _found(self, path: Sequence[str]) -> bool:
+        return tuple(path) == ("relation",)
+
+    @contextmanager
+    def _connection(self, *, write: bool = False) -> Iterator[Any]:
+        with self._turn:
+            yield _Through(self._relation)
+
+
+class _Through:
+    """The part of a connection that a relation offers."""
+
+    def __init__(self, relation: Any) -> None:
+        self._relation = relation
+
+    def sql(self, text: str) -> Any:
+        return self._relation.query("relation", text)
+
+
+@contextmanager
+def _writer(path: str) -> Iterator[None]:
+    """Writers of one file within this process take turns."""
+    with _WRITERS_GUARD:
+        lock = _WRITERS.setdefault(path, threading.RLock())
+    with lock:
+        yield
+
+
+def _set_up(connection: Connection) -> Connection:
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    return connection
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """DuckDB's errors as refusals in one line; its conversion errors while landing as `DataError`."""
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise refused("the query was cancelled", error) from error
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise refused(str(error), error, unknown=True) from error
+    except duckdb.ConversionException as error:
+        raise refused(f"a value can't be converted: {_first(error)}", error) from error
+    except duckdb.OutOfMemoryException as error:
+        raise refused(f"out of memory: {_first(error)}", error) from error
+    except duckdb.Error as error:
+        raise refused(str(error), error) from error
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.Error:
+        # The connection is beyond use: the transaction died with it, and nothing was changed.
+        return
+
+
+def _has(connection: Connection, path: Sequence[str]) -> bool:
+    schema, name = (path[-2], path[-1]) if len(path) > 1 else (None, path[-1])
+    rows = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE lower(table_name) = lower($name)"
+        " AND ($schema IS NULL AND table_schema IN (current_schema(), 'main', 'temp') OR lower(table_schema) = lower($schema))",
+        {"name": name, "schema": schema},
+    ).fetchall()
+    return bool(rows[0][0])
+
+
+def _is_lock(error: Exception) -> bool:
+    text = str(error)
+    return "Could not set lock" in text or "different configuration" in text
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

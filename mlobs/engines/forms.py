@@ -1,0 +1,159 @@
+"""SQL forms that sqlglot doesn't transpile by itself, one method each, per dialect. Trees in, trees out; no connection.
+
+Dialects: duckdb, postgres, spark, databricks, snowflake, bigquery, trino, clickhouse.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlglot import exp
+
+from mlobs.engines.column_types import has_zone
+from mlobs.errors import WarehouseError, nearest
+from mlobs.windows import Window, instant
+
+DIALECTS = ("duckdb", "postgres", "spark", "databricks", "snowflake", "bigquery", "trino", "clickhouse")
+
+_LARGEST = exp.Literal.number("1.7976931348623157e308")
+_POSITIVE = exp.Literal.number(str(2**63 - 1))
+
+
+class Forms:
+    """The forms of one dialect.
+
+    Raises:
+        WarehouseError: the dialect is not one of those above.
+
+    >>> Forms("duckdb").finite(exp.column("x")).sql("duckdb")
+    'ABS(x) <= 1.7976931348623157e308'
+    """
+
+    def __init__(self, dialect: str) -> None:
+        if dialect not in DIALECTS:
+            raise WarehouseError(f"no SQL forms for dialect {dialect!r}; {nearest(dialect, DIALECTS)}")
+        self.dialect = dialect
+
+    @property
+    def casts_nan_to_null(self) -> bool:
+        """Whether TRY_CAST of NaN to an integer is NULL; else a CASE on `finite` must guard the cast."""
+        return self.dialect in ("duckdb", "spark", "databricks")
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether a scan is dear (row store), so that one scan with LATERAL VALUES beats a UNION ALL of scans."""
+        return self.dialect == "postgres"
+
+    def sql(self, query: exp.Expression, *, pretty: bool = False) -> str:
+        """The tree as this dialect's text, every identifier quoted."""
+        return query.sql(dialect=self.dialect, identify=True, pretty=pretty)
+
+    def finite(self, x: exp.Expression) -> exp.Expression:
+        """True for a finite double; false or NULL for NaN, infinities and NULL: use it in CASE WHEN, not under NOT.
+
+        Engines order NaN above every number or compare it as unknown; both fail this comparison.
+        """
+        return exp.LTE(this=exp.Abs(this=x.copy()), expression=_LARGEST.copy())
+
+    def is_nan(self, x: exp.Expression) -> exp.Expression:
+        """True for NaN in a double column."""
+        if self.dialect in ("postgres", "snowflake"):
+            return exp.EQ(this=x.copy(), expression=exp.cast(exp.Literal.string("NaN"), "double"))
+        if self.dialect == "bigquery":
+            return exp.Anonymous(this="IS_NAN", expressions=[x.copy()])
+        if self.dialect == "clickhouse":
+            return exp.Anonymous(this="isNaN", expressions=[x.copy()])
+        return exp.IsNan(this=x.copy())
+
+    def as_double(self, x: exp.Expression) -> exp.Expression:
+        """Cast to a double; exact for integers below 2^53."""
+        return exp.cast(x.copy(), "double")
+
+    def text_length(self, x: exp.Expression) -> exp.Expression:
+        """Length in characters (code points), never bytes."""
+        if self.dialect == "clickhouse":
+            return exp.Anonymous(this="lengthUTF8", expressions=[x.copy()])
+        return exp.Length(this=x.copy())
+
+    def matches(self, x: exp.Expression, pattern: str) -> exp.Expression:
+        """Whether a text matches a regular expression as a whole.
+
+        The pattern must stay within what RE2, Java and POSIX share: classes such as [0-9], groups, *, +, ?, {n,m}, |.
+        """
+        whole = exp.Literal.string(f"^({pattern})$")
+        return exp.RegexpLike(this=x.copy(), expression=whole)
+
+    def hash64(self, x: exp.Expression) -> exp.Expression:
+        """A non-negative 63-bit integer hash of a value; NULL for NULL. Equal values of one type hash alike; stable within
+        one engine, not between engines."""
+        if self.dialect == "duckdb":
+            hashed = exp.Anonymous(this="hash", expressions=[x.copy()])
+            shifted = exp.BitwiseRightShift(this=hashed, expression=exp.Literal.number(1))
+            return exp.case().when(x.copy().is_(exp.null()).not_(), exp.cast(shifted, "bigint"))
+        value = exp.cast(x.copy(), "text")
+        if self.dialect == "postgres":
+            hashed = exp.Anonymous(this="hashtextextended", expressions=[value, exp.Literal.number(0)])
+        elif self.dialect in ("spark", "databricks"):
+            whole = exp.BitwiseAnd(
+                this=exp.Anonymous(this="xxhash64", expressions=[x.copy()]), expression=_POSITIVE.copy()
+            )
+            return exp.case().when(x.copy().is_(exp.null()).not_(), whole)
+        elif self.dialect == "snowflake":
+            whole = exp.Anonymous(
+                this="BITAND", expressions=[exp.Anonymous(this="HASH", expressions=[x.copy()]), _POSITIVE.copy()]
+            )
+            return exp.case().when(x.copy().is_(exp.null()).not_(), whole)
+        elif self.dialect == "bigquery":
+            hashed = exp.Anonymous(this="FARM_FINGERPRINT", expressions=[value])
+        elif self.dialect == "trino":
+            encoded = exp.Anonymous(this="XXHASH64", expressions=[exp.Anonymous(this="TO_UTF8", expressions=[value])])
+            number = exp.Anonymous(this="FROM_BIG_ENDIAN_64", expressions=[encoded])
+            return exp.Anonymous(this="BITWISE_AND", expressions=[number, _POSITIVE.copy()])
+        else:
+            inner = exp.Anonymous(this="cityHash64", expressions=[value])
+            return exp.Anonymous(
+                this="toInt64",
+                expressions=[exp.Anonymous(this="bitShiftRight", expressions=[inner, exp.Literal.number(1)])],
+            )
+        return exp.BitwiseAnd(this=hashed, expression=_POSITIVE.copy())
+
+    def epoch_us(self, x: exp.Expression, column_type: str) -> exp.Expression:
+        """Microseconds since 1970-01-01 UTC as an integer, of a date or timestamp column of that type."""
+        zoned = "timestamptz" if has_zone(column_type, self.dialect) else "timestampntz"
+        value = exp.cast(x.copy(), zoned + ("(6)" if self.dialect == "trino" else ""))
+        if self.dialect == "duckdb":
+            return exp.Anonymous(this="epoch_us", expressions=[value])
+        if self.dialect == "postgres":
+            seconds = exp.Extract(this=exp.var("EPOCH"), expression=value)
+            return exp.cast(exp.Mul(this=seconds, expression=exp.Literal.number(1000000)), "bigint")
+        if self.dialect in ("spark", "databricks"):
+            return exp.Anonymous(this="unix_micros", expressions=[exp.cast(x.copy(), "timestamptz")])
+        if self.dialect == "snowflake":
+            return exp.Anonymous(this="DATE_PART", expressions=[exp.var("EPOCH_MICROSECOND"), value])
+        if self.dialect == "bigquery":
+            return exp.Anonymous(this="UNIX_MICROS", expressions=[exp.cast(x.copy(), "timestamptz")])
+        if self.dialect == "trino":
+            seconds = exp.Anonymous(this="TO_UNIXTIME", expressions=[value])
+            return exp.cast(exp.Mul(this=seconds, expression=exp.Literal.number(1000000)), "bigint")
+        exact = exp.Anonymous(
+            this="toDateTime64", expressions=[x.copy(), exp.Literal.number(6), exp.Literal.string("UTC")]
+        )
+        return exp.Anonymous(this="toUnixTimestamp64Micro", expressions=[exact])
+
+    def moment(self, value: datetime, column_type: str) -> exp.Expression:
+        """A literal that compares with a time column of that type; a column without zone holds UTC."""
+        text = instant(value).strftime("%Y-%m-%d %H:%M:%S.%f")
+        if self.dialect == "clickhouse":
+            micros = [exp.Literal.string(text), exp.Literal.number(6), exp.Literal.string("UTC")]
+            return exp.Anonymous(this="toDateTime64", expressions=micros)
+        precision = "(6)" if self.dialect == "trino" else ""
+        if has_zone(column_type, self.dialect):
+            return exp.cast(exp.Literal.string(text + "+00:00"), f"timestamptz{precision}")
+        return exp.cast(exp.Literal.string(text), f"timestampntz{precision}")
+
+    def within(self, column: exp.Expression, column_type: str, window: Window) -> exp.Expression:
+        """The condition that a time column lies in the half-open window."""
+        return exp.and_(
+            exp.GTE(this=column.copy(), expression=self.moment(window.start, column_type)),
+            exp.LT(this=column.copy(), expression=self.moment(window.end, column_type)),
+        )
