@@ -6,6 +6,7 @@ Imports stay light, so that `mlobs --help` is quick: what a command works with i
 from __future__ import annotations
 
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from typer.core import TyperGroup
 from mlobs.cli import output
 
 if TYPE_CHECKING:
-    from mlobs.project import Opened, Project
+    from mlobs.project import Project
     from mlobs.spec import Table
     from mlobs.windows import Window
 
@@ -23,13 +24,26 @@ HELP = """ML observability made of Dagster's own parts.
 
 Commands work on the project named by -d, MLOBS_PROJECT, or \\[tool.mlobs] in pyproject.toml.
 
-Exit status: 0 fine, 1 a check failed, 2 something to mend, 130 interrupted.
+Exit status: 0 fine, 1 a check failed, 2 something to mend, 3 a bug, 130 interrupted.
 """
 EPILOG = "First steps: mlobs init  ·  mlobs doctor  ·  mlobs validate  ·  mlobs status"
 
 
+PANELS = {
+    "Begin": ("init", "demo", "doctor", "validate"),
+    "Look": ("status", "report", "incidents", "versions", "profile", "explain-sql"),
+    "Do": ("check", "backfill", "train", "rollback"),
+    "Answer": ("ack", "expected", "mute"),
+}
+"""Commands in the order `--help` shows them, under these headings."""
+
+
 class Commands(TyperGroup):
-    """Turns errors raised on purpose into one message and status 2, and Ctrl-C into status 130."""
+    """Turns errors raised on purpose into one message and status 2, Ctrl-C into status 130, and bugs into status 3."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        order = [name for names in PANELS.values() for name in names]
+        return sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else len(order))
 
     def invoke(self, ctx: Any) -> Any:
         from mlobs.errors import MlobsError
@@ -42,13 +56,17 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             output.complain("interrupted; windows that were finished are kept, run it again to go on")
             raise typer.Exit(output.INTERRUPTED) from None
+        except Exception as error:
+            if hasattr(error, "exit_code") or isinstance(error, (typer.Abort, OSError)):
+                raise  # a usage error, an exit or a closed pipe: the framework knows what to do
+            traceback.print_exception(error)
+            output.complain("this is a bug in mlobs, or in the project's own functions; the lines above say where")
+            raise typer.Exit(output.BUG) from error
 
 
 app = typer.Typer(
     name="mlobs",
     cls=Commands,
-    help=HELP,
-    epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -75,6 +93,25 @@ OneWindow = Annotated[
         "--window", "-w", metavar="START", help="Start of the window, such as 2013-05-01; the newest if left out."
     ),
 ]
+
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; your login if left out.")]
+Note = Annotated[str, typer.Option("--note", "-n", help="Why, for the record.")]
+
+
+def person(by: str) -> str:
+    """Who acts: as said, else the login.
+
+    Raises:
+        MlobsError: when neither is known.
+    """
+    import getpass
+
+    from mlobs.errors import MlobsError
+
+    try:
+        return by.strip() or getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise MlobsError("who does this? Your login is unknown here: give --by NAME") from error
 
 
 def examples(*lines: str) -> str:
@@ -114,28 +151,25 @@ def window_at(table: Table, text: str) -> Window:
     return Window(start, start + table.cadence)
 
 
-def newest_window(opened: Opened, table: Table, now: datetime) -> Window:
+def newest_window(table: Table, now: datetime) -> Window:
     """The newest window of `table` that has ended by `now`."""
-    end = min(now, table.end) if table.end else now
-    origin = table.start or datetime(1970, 1, 1, tzinfo=UTC)
     from mlobs.windows import Window
 
+    end = min(now, table.end) if table.end else now
+    origin = table.start or datetime(1970, 1, 1, tzinfo=UTC)
     start = origin + ((end - origin) // table.cadence - 1) * table.cadence
     return Window(start, start + table.cadence)
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import PackageNotFoundError, version
+        from mlobs import __version__
 
-        try:
-            print(f"mlobs {version('mlobs')}")
-        except PackageNotFoundError:
-            print("mlobs (run from its source folder, not installed)")
+        print(f"mlobs {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=HELP, epilog=EPILOG)
 def main(
     version: Annotated[
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-FINE, CHECKS_FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: all fine, a check failed, the user must mend something, Ctrl-C."""
+FINE, CHECKS_FAILED, MISTAKE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses: all fine, a check failed, the user must mend something, a bug, Ctrl-C."""
 
 PIPED_WIDTH = 160
 STYLES = {

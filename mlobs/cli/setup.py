@@ -25,11 +25,12 @@ def _text(name: str) -> str:
 
 
 @app.command(
+    rich_help_panel="Begin",
     epilog=examples(
         "mlobs init shop --sample",
         "mlobs init . --warehouse postgresql+psycopg://db/app --features orders --key id --time placed_at"
         " --prediction eta --actual minutes",
-    )
+    ),
 )
 def init(
     folder: Annotated[Path, typer.Argument(help="A new folder, or one that holds a project already.")] = Path("."),
@@ -126,7 +127,7 @@ def _set_project(file: Path) -> str:
     return f"added [tool.mlobs] to {file}"
 
 
-@app.command(epilog=examples("mlobs doctor"))
+@app.command(rich_help_panel="Begin", epilog=examples("mlobs doctor"))
 def doctor(definitions: Definitions = None, json: Json = False) -> None:
     """Say what is installed, reachable, writable and stale. Status 1 when something is broken."""
     findings = [*_installed(), *_project_findings(definitions)]
@@ -222,7 +223,7 @@ def _history_detail(opened: Any) -> str:
 def _tracking_detail(opened: Any, project: Any) -> str:
     parts = []
     for model in project.models:
-        champion = opened.tracking.champion(model)
+        champion = opened.tracking.champion(model.name)
         parts.append(f"{model.name}: champion {champion.version}" if champion else f"{model.name}: no champion yet")
     return "; ".join(parts)
 
@@ -256,7 +257,7 @@ def _stale(opened: Any, project: Any, now: Any) -> list[Finding]:
     return found
 
 
-@app.command(epilog=examples("mlobs demo --days 30", "mlobs demo --until 2013-12-31"))
+@app.command(rich_help_panel="Begin", epilog=examples("mlobs demo --days 30", "mlobs demo --until 2013-12-31"))
 def demo(
     until: Annotated[str, typer.Option(help="Last day that is replayed.")] = "2013-09-30",
     days: Annotated[int | None, typer.Option(min=1, help="Replay only so many days.")] = None,

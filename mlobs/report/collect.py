@@ -29,7 +29,7 @@ from mlobs.report.content import (
     cell_state,
     worst,
 )
-from mlobs.report.fields import failed_fields
+from mlobs.report.fields import Remembered, failed_fields, remembered
 from mlobs.spec import Model, Table
 from mlobs.windows import Window
 
@@ -65,15 +65,17 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
     accuracy = accuracy_story(model, history, verdicts[performance], since, now)
     decisions = _decisions(model, history, since, now)
     incidents = _incidents(history, {*verdicts}, now)
+    known = {table.id: remembered(table, history, since, now) for table in tables.values()}
     stories = tuple(
-        _table_story(table, role, verdicts[table.id], history, since, now) for role, table in tables.items()
+        _table_story(table, role, verdicts[table.id], known[table.id], history, since, now)
+        for role, table in tables.items()
     )
     heat_maps = [
         _heat_map(table.id, role, verdicts[table.id], _known_rows(table, model, role)) for role, table in tables.items()
     ]
     if verdicts[performance]:
         heat_maps.append(_heat_map(performance, "performance", verdicts[performance], 1))
-    fields, left_out = failed_fields(model, history, verdicts, since, now)
+    fields, left_out = failed_fields(model, known, verdicts)
     return ModelPage(
         name=model.name,
         task=model.task,
@@ -81,7 +83,7 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
         owners=model.owners,
         now=now,
         champion=promotions[-1].version if promotions else "",
-        glances=_glances(model, accuracy, verdicts, stories, incidents, decisions, now),
+        glances=_glances(model, accuracy, verdicts, stories, incidents, decisions),
         accuracy=accuracy,
         heat_maps=tuple(heat_maps),
         fields=fields,
@@ -228,14 +230,16 @@ def _heat_row(label: str, cells: Mapping[Window, Sequence[Verdict]], windows: Se
 
 
 def _table_story(
-    table: Table, role: str, verdicts: Sequence[Verdict], history: History, since: datetime, now: datetime
+    table: Table,
+    role: str,
+    verdicts: Sequence[Verdict],
+    known: Remembered,
+    history: History,
+    since: datetime,
+    now: datetime,
 ) -> TableStory:
     volume = Series.of(v for v in verdicts if v.detector == "volume" and v.metric == "rows" and not v.segment)
-    shares: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.detector == "mix" and verdict.segment and not verdict.field:
-            shares.setdefault(verdict.segment, []).append(verdict)
-    mix = sorted(((name, Series.of(found)) for name, found in shares.items()), key=lambda pair: -_mean(pair[1].values))
+    mix = _mix(known, [v for v in verdicts if v.detector == "mix" and v.failed])
     first: dict[Window, Any] = {}
     for arrival in history.arrivals(table.id, since=since):
         if arrival.at <= now:
@@ -245,7 +249,27 @@ def _table_story(
         for w, a in sorted(first.items(), key=lambda x: x[0])
     )
     newest = [a.newest for a in first.values() if a.newest is not None]
-    return TableStory(table.id, role, volume, tuple(mix), arrivals, max(newest, default=None))
+    return TableStory(table.id, role, volume, mix, arrivals, max(newest, default=None))
+
+
+def _mix(known: Remembered, failures: Sequence[Verdict]) -> tuple[tuple[str, Series], ...]:
+    """The share of each segment in each window, largest first; from the profiles, failures from the verdicts."""
+    names = {name for _, profile in known.profiles for name in profile.segments}
+    failed = {(v.segment, v.window): v for v in failures}
+    windows = tuple(window for window, _ in known.profiles)
+    unknown = (math.nan,) * len(windows)
+    parts: list[tuple[str, Series]] = []
+    for name in names:
+        shares = tuple(
+            (p.segments[name].rows if name in p.segments else 0) / p.rows if p.rows else math.nan
+            for _, p in known.profiles
+        )
+        here = [failed.get((name, window)) for window in windows]
+        states = tuple("passed" if v is None else cell_state(v) for v in here)
+        reasons = tuple("" if v is None else v.reason for v in here)
+        parts.append((name, Series(windows, shares, unknown, unknown, unknown, states, reasons)))
+    parts.sort(key=lambda pair: (-_mean(pair[1].values), pair[0]))
+    return tuple(parts)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -348,7 +372,6 @@ def _glances(
     stories: Sequence[TableStory],
     incidents: Sequence[IncidentLine],
     decisions: Sequence[DecisionLine],
-    now: datetime,
 ) -> tuple[Glance, ...]:
     return (
         _accuracy_glance(accuracy),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlobs.detectors.verdict import Verdict
 from mlobs.metrics.field_health import field_measurements
 from mlobs.metrics.measurement import Measurement
-from mlobs.report import wording
 from mlobs.report.content import CellState, Distribution, FailedField, MetricHistory, Series, cell_state
 from mlobs.spec import Model, Table
 from mlobs.windows import Window
@@ -37,8 +36,29 @@ MAX_BINS = 16
 Key = tuple[str, str, str]
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """The reference in force of a table, its version, and the profiles taken on its grid, oldest first."""
+
+    version: str
+    reference: Profile | None
+    profiles: tuple[tuple[Window, Profile], ...]
+
+
+def remembered(table: Table, history: History, since: datetime, now: datetime) -> Remembered:
+    """What history holds of a table's profiles between `since` and `now`."""
+    from mlobs.profiling import Reference
+
+    pinned = history.reference(table.id)
+    if pinned is None:
+        return Remembered("", None, ())
+    reference = Reference.from_bytes(pinned.payload).profile
+    found = history.profiles(table.id, reference.fingerprint, since=since, before=now)
+    return Remembered(pinned.version, reference, tuple(found))
+
+
 def failed_fields(
-    model: Model, history: History, verdicts: Mapping[str, Sequence[Verdict]], since: datetime, now: datetime
+    model: Model, known: Mapping[str, Remembered], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> tuple[tuple[FailedField, ...], tuple[str, ...]]:
     """The failed fields of all tables, errors and newest first, and sentences on what is left out."""
     failures: dict[tuple[str, str], list[Verdict]] = {}
@@ -53,7 +73,7 @@ def failed_fields(
     for table in model.tables.values():
         mine = [field for name, field in shown if name == table.id]
         if mine:
-            told = _of_table(model, table, history, {f: failures[table.id, f] for f in mine}, each, since, now)
+            told = _of_table(table, known[table.id], {f: failures[table.id, f] for f in mine}, each)
             found.update({(table.id, field.field): field for field in told})
     left_out = (f"Left out for brevity: {', '.join(field for _, field in rest)}.",) if rest else ()
     return tuple(found[key] for key in shown), left_out
@@ -78,19 +98,13 @@ class _Chosen:
 
 
 def _of_table(
-    model: Model,
-    table: Table,
-    history: History,
-    failures: Mapping[str, Sequence[Verdict]],
-    each: int,
-    since: datetime,
-    now: datetime,
+    table: Table, known: Remembered, failures: Mapping[str, Sequence[Verdict]], each: int
 ) -> list[FailedField]:
-    profiles = history.newest_profiles(table.id, since=since, before=now)
     metrics = {field: _worst_metrics(found, each) for field, found in failures.items()}
-    health = {key for keys in metrics.values() for key, detector in keys.items() if detector == "field_health"}
-    learned = _learned(table, profiles, health, failures)
-    distributions = _distributions(model, table, history, profiles, failures)
+    wanted = {key: detector for keys in metrics.values() for key, detector in keys.items()}
+    learned = _learned(table, known.profiles, {k for k, d in wanted.items() if d != "drift"}, failures)
+    learned |= _drifted(table, known, {k for k, d in wanted.items() if d == "drift"})
+    distributions = _distributions(known, failures)
     declared = {f.name: f for f in table.fields}
     told = []
     for field, found in failures.items():
@@ -161,6 +175,31 @@ def _learned(
     return told
 
 
+def _drifted(table: Table, known: Remembered, keys: set[Key]) -> dict[Key, dict[Window, Verdict]]:
+    """For each field its distance from the reference in each window, over the newest windows merged as then."""
+    from mlobs.detectors.drift import drift_verdicts
+    from mlobs.spec import Drift
+
+    told: dict[Key, dict[Window, Verdict]] = {key: {} for key in keys}
+    if not keys or known.reference is None:
+        return told
+    names = {key[0] for key in keys}
+
+    def part(profile: Profile) -> Profile:
+        fields = {name: state for name, state in profile.fields.items() if name in names}
+        return replace(profile, fields=fields, segments={})
+
+    reference, recent, span = part(known.reference), [], Drift().windows
+    for window, profile in known.profiles:
+        recent = [*recent, part(profile)][-span:]
+        parts = [p for p in recent[:-1] if p.rows] + recent[-1:]
+        for verdict in drift_verdicts(reference, parts, window, table=table.id):
+            key = (verdict.field, verdict.metric, verdict.segment)
+            if key in told:
+                told[key][window] = verdict
+    return told
+
+
 def _with_failures(learned: Mapping[Window, Verdict], failures: Sequence[Verdict]) -> Series:
     """What was said then stands: a window fails exactly where history says so, against the range it said."""
     said = dict(learned)
@@ -175,33 +214,23 @@ def _with_failures(learned: Mapping[Window, Verdict], failures: Sequence[Verdict
     return Series(series.windows, series.values, series.low, series.high, series.expected, tuple(states), reasons)
 
 
-def _distributions(
-    model: Model,
-    table: Table,
-    history: History,
-    profiles: Sequence[tuple[Window, Profile]],
-    fields: Mapping[str, Any],
-) -> dict[str, Distribution]:
+def _distributions(known: Remembered, fields: Mapping[str, Any]) -> dict[str, Distribution]:
     """The newest windows beside the reference in force, both on the reference's bins."""
     from mlobs.metrics.profiles import Profile
-    from mlobs.profiling import Reference
 
-    pinned = history.reference(table.id)
-    if pinned is None or not profiles:
+    newest, reference = known.profiles[-CURRENT:], known.reference
+    if reference is None or not newest:
         return {}
-    reference = Reference.from_bytes(pinned.payload).profile
-    same = [(w, p) for w, p in profiles if p.fingerprint == reference.fingerprint][-CURRENT:]
-    if not same:
-        return {}
-    current = Profile.merged([p for _, p in same])
+    current = Profile.merged([p for _, p in newest])
+    last = newest[-1][0].key
+    current_name = f"{len(newest)} windows to {last}" if len(newest) > 1 else last
+    reference_name = f"training data of version {known.version}" if known.version else "its first windows"
     told = {}
-    names = f"{wording.count(len(same), 'window')} to {same[-1][0].key}" if len(same) > 1 else same[0][0].key
     for field in fields:
         if field in reference.fields and field in current.fields:
             labels, before = reference.distribution(field)
             after = current.distribution(field)[1]
-            reference_name = f"version {pinned.version}" if pinned.version else "first windows"
-            told[field] = _shares(labels, list(map(float, before)), list(map(float, after)), reference_name, names)
+            told[field] = _shares(labels, before.tolist(), after.tolist(), reference_name, current_name)
     return told
 
 

@@ -1,0 +1,8 @@
+"""The command line: `mlobs`. Commands register with the application when this package is imported; all imports are light."""
+
+from __future__ import annotations
+
+from mlobs.cli import acting, reading, setup
+from mlobs.cli.application import app
+
+__all__ = ["acting", "app", "reading", "setup"]
