@@ -44,7 +44,7 @@ class Database:
         self._in_memory = self.kind == "sqlite" and self.url.database in (None, "", ":memory:")
         self._one_at_a_time: AbstractContextManager[Any] = threading.RLock() if self._in_memory else nullcontext()
         if self.kind == "sqlite" and not self._in_memory:
-            folder = Path(str(self.url.database)).parent
+            folder = Path(str(self.url.database).removeprefix("file:")).parent
             if not folder.is_dir():
                 raise HistoryError(
                     f"history {self.place}: its folder {folder} doesn't exist; make it, or choose another"

@@ -255,6 +255,7 @@ incidents = Table(
     _required("state"),
     _required("severity"),
     _required("title"),
+    _required("reason"),
     _required("opened_at", Instant),
     _required("changed_at", Instant),
     _required("window_start", Instant),
