@@ -34,6 +34,8 @@ class Delivery:
         Raises:
             DataError: key or time are missing, a name is no text or given twice, a column can't be converted.
         """
+        import pyarrow.types as is_
+
         where = f"table {table.id!r}, window {window}"
         rows = plain(arrow_table(frame, where, (*table.keys, table.time)), where)
         for name in (*table.keys, table.time):
@@ -46,7 +48,10 @@ class Delivery:
                 )
         if table.time not in rows.column_names:
             return cls(rows, None, 0)
-        newest, outside = _times(rows.column(table.time), table, window, where)
+        at = rows.column_names.index(table.time)
+        if is_.is_string(rows.column(at).type):
+            rows = rows.set_column(at, table.time, as_times(rows.column(at), f"{where}: column {table.time!r}"))
+        newest, outside = _times(rows.column(at), table, window, where)
         return cls(rows, newest, outside)
 
 
@@ -165,8 +170,8 @@ def _times(column: pa.ChunkedArray, table: Table, window: Window, where: str) ->
     import pyarrow.compute as pc
     import pyarrow.types as is_
 
-    if is_.is_string(column.type) or is_.is_null(column.type):
-        column = as_times(column, f"{where}: column {table.time!r}")
+    if is_.is_null(column.type):
+        return None, len(column)
     if not (is_.is_timestamp(column.type) or is_.is_date(column.type)):
         raise DataError(f"{where}: the time column {table.time!r} holds {column.type}, no timestamps")
     moments = column.cast(pa.timestamp("us")) if is_.is_date(column.type) else column

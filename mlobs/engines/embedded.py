@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from mlobs.engines import landing
 from mlobs.engines.delivery import Delivery
-from mlobs.engines.protocol import Landing, Source
+from mlobs.engines.landing import land_rows
+from mlobs.engines.protocol import Landing, Source, table_node
 from mlobs.engines.results import settled
-from mlobs.engines.warehouse import Warehouse, printed, refused
+from mlobs.engines.warehouse import RefusedError, Warehouse, refused
 from mlobs.errors import WarehouseError, WarehouseLocked
 from mlobs.spec import Table
 from mlobs.windows import Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+STAGED = "mlobs_staged"
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -51,13 +53,9 @@ class DuckDB(Warehouse):
         query = exp.select(exp.Star()).from_(source.expression.copy())
         try:
             with self._connection() as connection, _speaking():
-                return self._described(connection, self.sql(query))
-        except Exception as error:
-            raise self._as_warehouse_error(error, query) from error
-
-    def _described(self, connection: Connection, text: str) -> dict[str, str]:
-        relation = connection.sql(text)
-        return dict(zip(relation.columns, (str(t) for t in relation.types), strict=True))
+                return _described(connection, self.sql(query))
+        except RefusedError as error:
+            raise WarehouseError(self._explained(error, query)) from error.cause
 
     def _rows(self, text: str) -> pa.Table:
         self._open()
@@ -66,13 +64,6 @@ class DuckDB(Warehouse):
             if relation is None:
                 raise refused("this is no query: nothing comes back")
             return settled(relation.to_arrow_table())
-
-    def _as_warehouse_error(self, error: Exception, query: exp.Expression | None = None) -> Exception:
-        from mlobs.engines.warehouse import RefusedError
-
-        if isinstance(error, RefusedError):
-            return WarehouseError(self._explained(error, query))
-        return error
 
     def _tables(self) -> list[tuple[str, ...]]:
         rows = self._rows("SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2").to_pylist()
@@ -86,64 +77,46 @@ class DuckDB(Warehouse):
     def land(self, table: Table, window: Window, frame: Any) -> Landing:
         self._open()
         delivery = Delivery.read(table, window, frame)
-        where = f"table {table.id!r}, window {window}"
         try:
             with self._connection(write=True) as connection, _speaking():
                 connection.execute("BEGIN TRANSACTION")
                 try:
-                    landed = self._land(connection, table, window, delivery, where)
+                    done = land_rows(_Hands(self, connection), self.forms, table, window, delivery)
                     connection.execute("COMMIT")
                 except BaseException:
                     _roll_back(connection)
                     raise
                 finally:
-                    connection.unregister(landing.STAGED)
-                return landed
-        except duckdb.Error as error:
-            raise WarehouseError(f"{self.label}: {where}: {error}") from error
-        except Exception as error:
-            raise self._as_warehouse_error(error) from error
+                    connection.unregister(STAGED)
+                return done
+        except RefusedError as error:
+            raise WarehouseError(f"{self.label}: table {table.id!r}, window {window}: {error.words}") from error.cause
 
-    def _land(self, connection: Connection, table: Table, window: Window, delivery: Delivery, where: str) -> Landing:
-        def run(statement: exp.Expression) -> None:
-            connection.execute(self.sql(statement))
 
-        there = _has(connection, table.path)
-        everything = exp.select(exp.Star()).from_(landing.table_node(table.path))
-        existing = self._described(connection, self.sql(everything)) if there else None
+class _Hands:
+    """One connection with an open transaction, lent to a landing."""
 
-        def keeps(name: str, kind: exp.DataType | None) -> bool:
-            query = landing.lost_by_cast(table, name, (existing or {})[name], kind, self.dialect)
-            try:
-                return bool(connection.execute(self.sql(query)).fetchall()[0][0] == 0)
-            except duckdb.ConversionException:
-                return False
+    def __init__(self, engine: DuckDB, connection: Connection) -> None:
+        self._engine, self._connection = engine, connection
 
-        plan = landing.plan(delivery.rows, existing, self.dialect, where, keeps)
-        if plan.create and plan.new:
-            if table.schema:
-                run(landing.create_schema(table))
-            run(landing.create_table(table.path, plan.new))
-        elif not plan.create:
-            for name, kind in plan.new.items():
-                run(landing.add_column(table, name, kind))
-            for name, kind in plan.widen.items():
-                run(landing.retype_column(table, name, kind))
-        if not plan.create or plan.new:
-            types = self._described(connection, self.sql(everything))
-            if table.time in types:
-                run(landing.delete_window(table, self.forms, types[table.time], window))
-            if plan.rows.num_rows:
-                staged = landing.table_node((landing.STAGED,))
-                connection.register(landing.STAGED, plan.rows)
-                run(landing.delete_keys(table, staged))
-                run(landing.insert_staged(table, plan.rows.column_names, staged))
-        else:
-            types = {}
-        news = {name: kind for name, kind in plan.delivered.items() if kind is not None}
-        texts = self._described(connection, self.sql(printed(news).select())) if news else {}
-        columns = {name: texts.get(name) or types.get(name, "") for name in plan.delivered}
-        return Landing(delivery.rows.num_rows, columns, delivery.newest, delivery.outside)
+    def has(self, path: Sequence[str]) -> bool:
+        return _has(self._connection, path)
+
+    def describe(self, query: exp.Expression) -> dict[str, str]:
+        return _described(self._connection, self._engine.sql(query))
+
+    def do(self, statement: exp.Expression) -> None:
+        self._connection.execute(self._engine.sql(statement))
+
+    def count(self, query: exp.Expression) -> int | None:
+        try:
+            return int(self._connection.execute(self._engine.sql(query)).fetchall()[0][0])
+        except duckdb.ConversionException:
+            return None
+
+    def stage(self, table: Table, rows: pa.Table) -> exp.Expression:
+        self._connection.register(STAGED, rows)
+        return table_node((STAGED,))
 
 
 class DuckDBFile(DuckDB):
@@ -310,6 +283,11 @@ def _roll_back(connection: Connection) -> None:
     except duckdb.Error:
         # The connection is beyond use: the transaction died with it, and nothing was changed.
         return
+
+
+def _described(connection: Connection, text: str) -> dict[str, str]:
+    relation = connection.sql(text)
+    return dict(zip(relation.columns, (str(t) for t in relation.types), strict=True))
 
 
 def _has(connection: Connection, path: Sequence[str]) -> bool:

@@ -44,18 +44,18 @@ class Forms:
         """Whether a scan is dear (row store), so that one scan with LATERAL VALUES beats a UNION ALL of scans."""
         return self.dialect == "postgres"
 
-    def sql(self, query: exp.Expression, *, pretty: bool = False) -> str:
+    def sql(self, query: exp.Expr, *, pretty: bool = False) -> str:
         """The tree as this dialect's text, every identifier quoted."""
         return query.sql(dialect=self.dialect, identify=True, pretty=pretty)
 
-    def finite(self, x: exp.Expression) -> exp.Expression:
+    def finite(self, x: exp.Expr) -> exp.Expression:
         """True for a finite double; false or NULL for NaN, infinities and NULL: use it in CASE WHEN, not under NOT.
 
         Engines order NaN above every number or compare it as unknown; both fail this comparison.
         """
         return exp.LTE(this=exp.Abs(this=x.copy()), expression=_LARGEST.copy())
 
-    def is_nan(self, x: exp.Expression) -> exp.Expression:
+    def is_nan(self, x: exp.Expr) -> exp.Expression:
         """True for NaN in a double column."""
         if self.dialect in ("postgres", "snowflake"):
             return exp.EQ(this=x.copy(), expression=exp.cast(exp.Literal.string("NaN"), "double"))
@@ -65,17 +65,17 @@ class Forms:
             return exp.Anonymous(this="isNaN", expressions=[x.copy()])
         return exp.IsNan(this=x.copy())
 
-    def as_double(self, x: exp.Expression) -> exp.Expression:
+    def as_double(self, x: exp.Expr) -> exp.Expression:
         """Cast to a double; exact for integers below 2^53."""
         return exp.cast(x.copy(), "double")
 
-    def text_length(self, x: exp.Expression) -> exp.Expression:
+    def text_length(self, x: exp.Expr) -> exp.Expression:
         """Length in characters (code points), never bytes."""
         if self.dialect == "clickhouse":
             return exp.Anonymous(this="lengthUTF8", expressions=[x.copy()])
         return exp.Length(this=x.copy())
 
-    def matches(self, x: exp.Expression, pattern: str) -> exp.Expression:
+    def matches(self, x: exp.Expr, pattern: str) -> exp.Expression:
         """Whether a text matches a regular expression as a whole.
 
         The pattern must stay within what RE2, Java and POSIX share: classes such as [0-9], groups, *, +, ?, {n,m}, |.
@@ -83,7 +83,7 @@ class Forms:
         whole = exp.Literal.string(f"^({pattern})$")
         return exp.RegexpLike(this=x.copy(), expression=whole)
 
-    def hash64(self, x: exp.Expression) -> exp.Expression:
+    def hash64(self, x: exp.Expr) -> exp.Expression:
         """A non-negative 63-bit integer hash of a value; NULL for NULL. Equal values of one type hash alike; stable within
         one engine, not between engines."""
         if self.dialect == "duckdb":
@@ -92,7 +92,7 @@ class Forms:
             return exp.case().when(x.copy().is_(exp.null()).not_(), exp.cast(shifted, "bigint"))
         value = exp.cast(x.copy(), "text")
         if self.dialect == "postgres":
-            hashed = exp.Anonymous(this="hashtextextended", expressions=[value, exp.Literal.number(0)])
+            hashed: exp.Expression = exp.Anonymous(this="hashtextextended", expressions=[value, exp.Literal.number(0)])
         elif self.dialect in ("spark", "databricks"):
             whole = exp.BitwiseAnd(
                 this=exp.Anonymous(this="xxhash64", expressions=[x.copy()]), expression=_POSITIVE.copy()
@@ -117,7 +117,7 @@ class Forms:
             )
         return exp.BitwiseAnd(this=hashed, expression=_POSITIVE.copy())
 
-    def epoch_us(self, x: exp.Expression, column_type: str) -> exp.Expression:
+    def epoch_us(self, x: exp.Expr, column_type: str) -> exp.Expression:
         """Microseconds since 1970-01-01 UTC as an integer, of a date or timestamp column of that type."""
         zoned = "timestamptz" if has_zone(column_type, self.dialect) else "timestampntz"
         value = exp.cast(x.copy(), zoned + ("(6)" if self.dialect == "trino" else ""))
@@ -151,9 +151,9 @@ class Forms:
             return exp.cast(exp.Literal.string(text + "+00:00"), f"timestamptz{precision}")
         return exp.cast(exp.Literal.string(text), f"timestampntz{precision}")
 
-    def within(self, column: exp.Expression, column_type: str, window: Window) -> exp.Expression:
+    def within(self, column: exp.Expr, column_type: str, window: Window) -> exp.Expression:
         """The condition that a time column lies in the half-open window."""
-        return exp.and_(
-            exp.GTE(this=column.copy(), expression=self.moment(window.start, column_type)),
-            exp.LT(this=column.copy(), expression=self.moment(window.end, column_type)),
+        return exp.And(
+            this=exp.GTE(this=column.copy(), expression=self.moment(window.start, column_type)),
+            expression=exp.LT(this=column.copy(), expression=self.moment(window.end, column_type)),
         )

@@ -1,19 +1,21 @@
-"""How a delivery fits the table it lands in: what is created, added, widened, and the rows in the table's types. Pure.
+"""How a delivery fits the table it lands in, and the steps of a landing, which an engine carries out in one transaction.
 
-Also the statements of a landing as sqlglot trees; the engines run them, each in its own kind of transaction.
+No database is touched but through the `Hands` that the engine lends. Statements are sqlglot trees (`statements.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlglot import exp
 
+from mlobs.engines import statements
 from mlobs.engines.column_types import arrow_type, column_type, data_type, kind_of
+from mlobs.engines.delivery import Delivery
 from mlobs.engines.forms import Forms
-from mlobs.engines.protocol import table_node
+from mlobs.engines.protocol import Landing, Source
 from mlobs.errors import DataError
 from mlobs.spec import Table
 from mlobs.windows import Window
@@ -21,10 +23,80 @@ from mlobs.windows import Window
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STAGED = "mlobs_staged"
-
 Keeps = Callable[[str, exp.DataType | None], bool]
 """Asked of the engine: does the stored column survive a change to that type and back? With None: is it all null?"""
+
+
+class Hands(Protocol):
+    """What an engine lends a landing, inside one open transaction."""
+
+    def has(self, path: Sequence[str]) -> bool: ...
+
+    def describe(self, query: exp.Expression) -> dict[str, str]:
+        """Column name -> type as the engine prints it, of a query."""
+        ...
+
+    def do(self, statement: exp.Expression) -> None: ...
+
+    def count(self, query: exp.Expression) -> int | None:
+        """The one number a query returns; None when a cast in it fails."""
+        ...
+
+    def stage(self, table: Table, rows: pa.Table) -> exp.Expression:
+        """Make the rows readable, in the types of the table's columns of the same names."""
+        ...
+
+
+def land_rows(hands: Hands, forms: Forms, table: Table, window: Window, delivery: Delivery) -> Landing:
+    """The steps of a landing, in the order that every engine takes in one transaction.
+
+    Raises:
+        DataError: the delivery does not fit. The caller rolls back.
+    """
+    where = f"table {table.id!r}, window {window}"
+    everything = Source.table(table.path).select()
+    existing = hands.describe(everything) if hands.has(table.path) else None
+    fitted = plan(delivery.rows, existing, forms.dialect, where, _keeps(hands, table, existing, forms.dialect))
+    if fitted.create and not fitted.new:
+        return Landing(0, {}, None, 0)
+    change_table(hands, table, fitted)
+    types = hands.describe(everything)
+    if table.time in types:
+        hands.do(statements.delete_window(table, forms, types[table.time], window))
+    if fitted.rows.num_rows:
+        staged = hands.stage(table, fitted.rows)
+        hands.do(statements.delete_keys(table, staged))
+        hands.do(statements.insert_staged(table, fitted.rows.column_names, staged))
+    return landed(hands, delivery, fitted, types)
+
+
+def change_table(hands: Hands, table: Table, fitted: Plan) -> None:
+    """Create, add and widen, as the plan says."""
+    if fitted.create:
+        if table.schema:
+            hands.do(statements.create_schema(table))
+        hands.do(statements.create_table(table.path, fitted.new))
+        return
+    for name, kind in fitted.new.items():
+        hands.do(statements.add_column(table, name, kind))
+    for name, kind in fitted.widen.items():
+        hands.do(statements.retype_column(table, name, kind))
+
+
+def landed(hands: Hands, delivery: Delivery, fitted: Plan, types: Mapping[str, str]) -> Landing:
+    """What was delivered, its types printed as the engine prints them."""
+    news = {name: kind for name, kind in fitted.delivered.items() if kind is not None}
+    texts = hands.describe(statements.nulls_of(news)) if news else {}
+    columns = {name: texts.get(name) or types[name] for name in fitted.delivered}
+    return Landing(delivery.rows.num_rows, columns, delivery.newest, delivery.outside)
+
+
+def _keeps(hands: Hands, table: Table, existing: Mapping[str, str] | None, dialect: str) -> Keeps:
+    def keeps(name: str, kind: exp.DataType | None) -> bool:
+        assert existing is not None
+        return hands.count(statements.lost_by_cast(table, name, existing[name], kind, dialect)) == 0
+
+    return keeps
 
 
 @dataclass(frozen=True)
@@ -155,7 +227,7 @@ def _as_boolean(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     import pyarrow as pa
 
     meaning: dict[Any, bool] = {0: False, 1: True, "false": False, "true": True}
-    values = []
+    values: list[bool | None] = []
     for value in column.to_pylist():
         key = value.lower() if isinstance(value, str) else value
         if key is None:
@@ -205,8 +277,7 @@ def _same_kind(found: pa.DataType, text: str, own: exp.DataType, dialect: str) -
     own_kind, kind = kind_of(own.sql(dialect), dialect), kind_of(text, dialect)
     if "numeric" in (own_kind, kind) or kind is None:
         return own_kind == kind
-    target = arrow_type(text, dialect)
-    return target == found
+    return bool(arrow_type(text, dialect) == found)
 
 
 def _refusal(where: str, name: str, column: pa.ChunkedArray, text: str, dialect: str) -> str:
@@ -236,70 +307,3 @@ def _misfits(column: pa.ChunkedArray, text: str, dialect: str) -> list[Any]:
                 if len(found) == 3:
                     return found
     return found
-
-
-# Statements
-
-
-def create_schema(table: Table) -> exp.Expression:
-    node = exp.Table(db=exp.to_identifier(table.schema, quoted=True))
-    return exp.Create(this=node, kind="SCHEMA", exists=True)
-
-
-def create_table(
-    path: Sequence[str], columns: Mapping[str, exp.DataType], *, temporary: bool = False
-) -> exp.Expression:
-    schema = exp.Schema(this=table_node(path), expressions=[_definition(n, t) for n, t in columns.items()])
-    properties = exp.Properties(expressions=[exp.TemporaryProperty()]) if temporary else None
-    return exp.Create(this=schema, kind="TABLE", properties=properties)
-
-
-def add_column(table: Table, name: str, kind: exp.DataType) -> exp.Expression:
-    return exp.Alter(this=table_node(table.path), kind="TABLE", actions=[_definition(name, kind)])
-
-
-def retype_column(table: Table, name: str, kind: exp.DataType) -> exp.Expression:
-    """Change the type of a column, its values cast."""
-    quoted = exp.to_identifier(name, quoted=True)
-    action = exp.AlterColumn(this=quoted, dtype=kind.copy(), using=exp.cast(exp.column(quoted.copy()), kind))
-    return exp.Alter(this=table_node(table.path), kind="TABLE", actions=[action])
-
-
-def delete_window(table: Table, forms: Forms, time_type: str, window: Window) -> exp.Expression:
-    time = exp.column(exp.to_identifier(table.time, quoted=True))
-    return exp.Delete(this=table_node(table.path), where=exp.Where(this=forms.within(time, time_type, window)))
-
-
-def delete_keys(table: Table, staged: exp.Expression) -> exp.Expression:
-    """Delete the rows whose key is among the staged ones; null keys name no row, and match none."""
-    return exp.Delete(this=table_node(table.path), where=exp.Where(this=key_staged(table, staged)))
-
-
-def key_staged(table: Table, staged: exp.Expression) -> exp.Expression:
-    """The condition that a row's whole key is among the staged rows'."""
-    keys = [exp.column(exp.to_identifier(k, quoted=True)) for k in table.keys]
-    within = exp.select(*(k.copy() for k in keys)).from_(staged.copy())
-    left = keys[0] if len(keys) == 1 else exp.Tuple(expressions=keys)
-    return exp.In(this=left, query=within.subquery())
-
-
-def insert_staged(table: Table, names: Sequence[str], staged: exp.Expression) -> exp.Expression:
-    quoted = [exp.to_identifier(n, quoted=True) for n in names]
-    rows = exp.select(*(exp.column(n.copy()) for n in quoted)).from_(staged.copy())
-    return exp.Insert(this=exp.Schema(this=table_node(table.path), expressions=quoted), expression=rows)
-
-
-def lost_by_cast(table: Table, name: str, old: str, kind: exp.DataType | None, dialect: str) -> exp.Select:
-    """A query that counts the values of a column that a cast to `kind` and back would change; all that are there for None."""
-    column = exp.column(exp.to_identifier(name, quoted=True))
-    chosen = exp.alias_(exp.Count(this=exp.Star()), "lost", quoted=True)
-    query = exp.select(chosen).from_(table_node(table.path)).where(column.copy().is_(exp.null()).not_())
-    stored = data_type(old, dialect)
-    if kind is None or stored is None:
-        return query
-    back = exp.cast(exp.cast(column.copy(), kind.copy()), stored.copy())
-    return query.where(exp.NEQ(this=back, expression=column.copy()))
-
-
-def _definition(name: str, kind: exp.DataType) -> exp.ColumnDef:
-    return exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind.copy())

@@ -110,13 +110,12 @@ def _frame(data: Any, module: str) -> tuple[Engine, Source]:
         data = data.collect()
     if module == "pyarrow" and type(data).__name__ == "RecordBatchReader":
         data = data.read_all()
-    columns = getattr(data, "column_names", None) or getattr(data, "columns", None)
-    if module not in ("pandas", "polars", "pyarrow") or (columns is None and not hasattr(data, "schema")):
+    if module not in ("pandas", "polars", "pyarrow") or not (hasattr(data, "columns") or hasattr(data, "schema")):
         raise DataError(
             f"{type(data).__name__} can't be read: give a pandas, polars or pyarrow table, a Parquet or CSV path,"
             " a DuckDB relation, or (engine, mlobs.Table)"
         )
-    names = list(columns) if module != "pyarrow" else list(data.schema.names)
+    names = list(data.schema.names) if module == "pyarrow" else list(data.columns)
     check_names(names, label)
     if not names:
         raise DataError(f"{label} has no columns: there is nothing to read")

@@ -71,9 +71,11 @@ class Source:
 
     def aliased(self, alias: str) -> exp.Expression:
         """A copy of the expression under another alias, for a query that joins."""
-        return exp.alias_(self.expression.copy(), alias, table=True)
+        aliased: exp.Expression = self.expression.copy()
+        aliased.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+        return aliased
 
-    def select(self, *chosen: exp.Expression | str) -> exp.Select:
+    def select(self, *chosen: exp.Expr | str) -> exp.Select:
         """`SELECT chosen FROM` this source; everything when nothing is chosen."""
         return exp.select(*(chosen or (exp.Star(),))).from_(self.expression.copy())
 
@@ -117,7 +119,7 @@ class Engine(Protocol):
         """
         ...
 
-    def run(self, query: exp.Expression | str) -> pa.Table:
+    def run(self, query: exp.Expr | str) -> pa.Table:
         """Run one query (a tree, or the text that `sql` made of it).
 
         Counts are int64, other numbers double (decimals too), timestamps have microseconds, with tz=UTC where the
@@ -128,7 +130,7 @@ class Engine(Protocol):
         """
         ...
 
-    def sql(self, query: exp.Expression, *, pretty: bool = False) -> str:
+    def sql(self, query: exp.Expr, *, pretty: bool = False) -> str:
         """Exactly the text that `run` runs. Every identifier is quoted."""
         ...
 

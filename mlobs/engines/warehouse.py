@@ -6,7 +6,7 @@ Subclasses in this folder say how a text is run, a table described, and a landin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -62,10 +62,10 @@ class Warehouse(ABC):
     def kinds(self, source: Source) -> dict[str, FieldKind | None]:
         return {name: kind_of(text, self.dialect) for name, text in self.columns(source).items()}
 
-    def sql(self, query: exp.Expression, *, pretty: bool = False) -> str:
+    def sql(self, query: exp.Expr, *, pretty: bool = False) -> str:
         return self.forms.sql(query, pretty=pretty)
 
-    def run(self, query: exp.Expression | str) -> pa.Table:
+    def run(self, query: exp.Expr | str) -> pa.Table:
         text = query if isinstance(query, str) else self.sql(query)
         try:
             return self._rows(text)
@@ -96,7 +96,7 @@ class Warehouse(ABC):
         if self._closed:
             raise WarehouseError(f"{self.label} was closed; connect again")
 
-    def _explained(self, refused: RefusedError, query: exp.Expression | None) -> str:
+    def _explained(self, refused: RefusedError, query: exp.Expr | None) -> str:
         """One message from a refusal: the unknown table or column with the nearest one, else the engine's own words."""
         try:
             reason = self._unknown(query) if query is not None and refused.unknown else None
@@ -104,7 +104,7 @@ class Warehouse(ABC):
             reason = None
         return f"{self.label}: {reason or refused.words}"
 
-    def _unknown(self, query: exp.Expression) -> str | None:
+    def _unknown(self, query: exp.Expr) -> str | None:
         own = {cte.alias for cte in query.find_all(exp.CTE)}
         known: set[str] = set()
         for node in query.find_all(exp.Table):
@@ -151,9 +151,3 @@ def refused(words: str, cause: BaseException | None = None, *, unknown: bool = F
 def quoted(name: str) -> exp.Column:
     """A column as a node, quoted."""
     return exp.column(exp.to_identifier(name, quoted=True))
-
-
-def printed(types: Mapping[str, exp.DataType]) -> Source:
-    """A source of no rows whose columns have those types, to learn how an engine prints them."""
-    chosen = [exp.alias_(exp.cast(exp.null(), kind.copy()), name, quoted=True) for name, kind in types.items()]
-    return Source(exp.select(*chosen).subquery("source"), "types")
