@@ -1,0 +1,237 @@
+"""The assets of a deployment: thin Dagster ops around `Monitoring` and the training run.
+
+Landing a table, predicting, scoring, training. What each does is below orchestration; here only windows are read from
+the run, results become metadata, and errors become failures with their own words.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from mlobs.detectors.verdict import Verdict
+from mlobs.orchestration.calendar import Family
+from mlobs.orchestration.deployment import Deployment, clear_failures
+from mlobs.orchestration.evaluations import number
+from mlobs.orchestration.runs import REASON, TRIGGER, windows_of
+from mlobs.orchestration.specs import column_schema, op_name, performance_spec, table_spec, training_specs
+from mlobs.spec import Model, Table
+from mlobs.windows import Window
+
+if TYPE_CHECKING:
+    from mlobs.retraining.challenger import Outcome
+
+
+def family_assets(deployment: Deployment, family: Family) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """All assets of a family: ops for what mlobs fills, external assets for tables that are filled elsewhere."""
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    for table in family.tables:
+        if table.id in deployment.keys:
+            continue
+        maker = next((m for m, role in deployment.users(table).items() if role == "predictions" and m.predict), None)
+        if table.load is not None:
+            assets.append(landing(deployment, family, table))
+        elif maker is not None:
+            assets.append(predictions(deployment, family, maker))
+        else:
+            assets.append(table_spec(deployment, family, table))
+    for model in family.models:
+        assets.append(performance(deployment, family, model))
+        if model.train is not None:
+            assets.append(training(deployment, model))
+    return assets
+
+
+def landing(deployment: Deployment, family: Family, table: Table) -> dg.AssetsDefinition:
+    """The asset that lands a window of `table.load` in the warehouse, atomically; landing again replaces."""
+    spec = table_spec(deployment, family, table)
+
+    @dg.multi_asset(
+        specs=[spec],
+        name=op_name(spec.key),
+        pool=deployment.pool,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        now = deployment.now()
+        for window in windows_of(context, family.calendar):
+            with clear_failures(table=table.id, window=str(window)):
+                landed = deployment.monitoring.land(table, window, now)
+            metadata: dict[str, Any] = {
+                "dagster/partition_row_count": landed.rows,
+                "dagster/column_schema": column_schema(table, landed.columns),
+                "rows outside the window": landed.outside,
+            }
+            if landed.newest is not None:
+                metadata["newest event"] = dg.MetadataValue.timestamp(landed.newest)
+            _attach(context, spec.key, family.calendar.key(window), metadata)
+        return dg.MaterializeResult(asset_key=spec.key)
+
+    return land
+
+
+def predictions(deployment: Deployment, family: Family, model: Model) -> dg.AssetsDefinition:
+    """Batch inference by the champion; refuses a window whose features have unresolved data faults."""
+    spec = table_spec(deployment, family, model.predictions)
+
+    @dg.multi_asset(
+        specs=[spec],
+        name=op_name(spec.key),
+        pool=deployment.pool,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def predict(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        now = deployment.now()
+        made: dict[str, dict[str, Any]] = {}
+        refused: list[tuple[Window, list[Verdict]]] = []
+        for window in windows_of(context, family.calendar):
+            with clear_failures(model=model.name, window=str(window)):
+                faults = deployment.monitoring.blocked(model, window)
+                if faults:
+                    refused.append((window, faults))
+                    continue
+                version, estimator = deployment.champion(model)
+                landed = deployment.monitoring.predict(model, window, version, estimator, now)
+            made[family.calendar.key(window)] = {
+                "dagster/partition_row_count": landed.rows,
+                "model version": version,
+            }
+        if refused:
+            for key, metadata in made.items():  # a backfill keeps the windows it could do
+                yield dg.AssetMaterialization(spec.key, partition=key, metadata=metadata)
+            raise refusal(model, refused)
+        for key, metadata in made.items():
+            _attach(context, spec.key, key, metadata)
+        yield dg.MaterializeResult(asset_key=spec.key)
+
+    return predict
+
+
+def refusal(model: Model, refused: Sequence[tuple[Window, Sequence[Verdict]]]) -> dg.Failure:
+    """Why predictions were not made, window by window."""
+    window, faults = refused[0]
+    more = f" (and {len(refused) - 1} more windows)" if len(refused) > 1 else ""
+    return dg.Failure(
+        description=f"{model.name} makes no predictions on broken data: {faults[0].table} in {window}: {faults[0].reason}"
+        f"{more}. They follow when a corrected delivery has passed its checks, or the fault is marked as expected.",
+        metadata={
+            "blocked by": dg.TableMetadataValue(
+                records=[
+                    dg.TableRecord(
+                        {"window": str(w), "table": f.table, "field": f.field, "metric": f.metric, "reason": f.reason}
+                    )
+                    for w, found in refused
+                    for f in found[:10]
+                ],
+                schema=dg.TableSchema([dg.TableColumn(n) for n in ("window", "table", "field", "metric", "reason")]),
+            )
+        },
+        allow_retries=False,
+    )
+
+
+def performance(deployment: Deployment, family: Family, model: Model) -> dg.AssetsDefinition:
+    """Predictions joined with actuals; the verdicts are remembered, the `accuracy` check reports them."""
+    spec = performance_spec(deployment, family, model)
+
+    @dg.multi_asset(
+        specs=[spec],
+        name=op_name(spec.key),
+        pool=deployment.pool,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def score(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        now = deployment.now()
+        for window in windows_of(context, family.calendar):
+            with clear_failures(model=model.name, window=str(window)):
+                _, metrics = deployment.monitoring.score(model, window, now, context.run.run_id)
+            _attach(context, spec.key, family.calendar.key(window), dict(metrics))
+        return dg.MaterializeResult(asset_key=spec.key)
+
+    return score
+
+
+def training(deployment: Deployment, model: Model) -> dg.AssetsDefinition:
+    """`training_set` and `model` in one op: the set is built, a challenger trained on it, and one of the two deployed.
+
+    One op, since the training set is rows in memory that only this run needs; what it held is remembered as its window
+    and fingerprint, from which it can be built again.
+    """
+    set_spec, model_spec = training_specs(deployment, model)
+
+    @dg.multi_asset(specs=[set_spec, model_spec], name=op_name(model_spec.key, "training"), pool=deployment.pool)
+    def train(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        from mlobs.retraining.run import retrain
+
+        tags = context.run.tags
+        with clear_failures(model=model.name):
+            outcome = retrain(
+                deployment.monitoring,
+                deployment.tracking,
+                model,
+                deployment.now(),
+                trigger=tags.get(TRIGGER, "manual"),
+                reason=tags.get(REASON, ""),
+                progress=context.log.info,
+            )
+        yield dg.MaterializeResult(asset_key=set_spec.key, metadata=training_set_metadata(outcome))
+        yield dg.MaterializeResult(asset_key=model_spec.key, metadata=model_metadata(deployment, model, outcome))
+
+    return train
+
+
+def training_set_metadata(outcome: "Outcome") -> dict[str, Any]:
+    """What the training set held, so that it can be built again."""
+    training = outcome.training
+    return {
+        "dagster/row_count": training.rows,
+        "first window": training.window.start.isoformat(),
+        "until": training.window.end.isoformat(),
+        "fingerprint": training.fingerprint,
+        "excluded windows": ", ".join(window.key for window in training.excluded) or "none",
+    }
+
+
+def model_metadata(deployment: Deployment, model: Model, outcome: "Outcome") -> dict[str, Any]:
+    """Version, decision with its reason, and the numbers that Dagster plots from version to version."""
+    training, comparison = outcome.training, outcome.comparison
+    metadata: dict[str, Any] = {
+        "version": outcome.version.version,
+        "decision": "promoted" if outcome.promoted else "refused",
+        "reason": outcome.reason,
+        "asked for by": training.cause or "hand",
+        "asked because": training.reason or "asked for by hand",
+        f"cross-validated {training.metric}": float(training.cv_error),
+        "fit seconds": float(training.fit_seconds),
+        "training rows": training.rows,
+        "metrics": _table(("metric", "value"), sorted(training.metrics.items())),
+        "importances": _table(("input", "rise of the error"), list(training.importances.items())),
+        "MLflow run": outcome.version.run_id,
+    }
+    if comparison is not None:
+        metadata |= {
+            f"champion {comparison.metric}": float(comparison.champion_error),
+            f"challenger {comparison.metric}": float(comparison.challenger_error),
+            "improvement": float(comparison.improvement.value),
+            "improvement at least": float(comparison.low),
+            "compared windows": len(comparison.windows),
+        }
+    if urlsplit(deployment.tracking_uri).scheme in {"http", "https"}:
+        page = f"{deployment.tracking_uri.rstrip('/')}/#/models/{model.name}/versions/{outcome.version.version}"
+        metadata["MLflow"] = dg.MetadataValue.url(page)
+    return {name: value for name, value in metadata.items() if not (isinstance(value, float) and math.isnan(value))}
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetadataValue:
+    records = [dg.TableRecord(dict(zip(names, map(_cell, row), strict=True))) for row in rows]
+    return dg.TableMetadataValue(records=records, schema=dg.TableSchema([dg.TableColumn(name) for name in names]))
+
+
+def _cell(value: Any) -> str:
+    return number(float(value)) if isinstance(value, (int, float)) else str(value)
+
+
+def _attach(context: dg.AssetExecutionContext, key: dg.AssetKey, partition: str, metadata: dict[str, Any]) -> None:
+    context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)

@@ -1,0 +1,210 @@
+"""The sensors of a deployment: retraining, alerts, redelivery, tables filled elsewhere, and silence.
+
+Each fetches facts, asks a pure function what follows, and returns run requests or the reason why there are none.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from mlobs.orchestration.calendar import Family
+from mlobs.orchestration.deployment import Deployment
+from mlobs.orchestration.runs import CHECK, MODEL, REASON, SOURCE, TRIGGER, WINDOW, short
+from mlobs.orchestration.specs import accuracy_key
+from mlobs.spec import Model
+
+OVERLAP = 3600.0
+"""Seconds before the newest evaluation seen that are read again: an evaluation gets its id when its run starts, and may
+be written after others with higher ids."""
+
+PAGE = 200
+BUSY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed evaluation of a check: its record's id is one per check, run and partition."""
+
+    id: int
+    check: str
+    partition: str
+    run_id: str
+    timestamp: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the retraining sensor remembers between ticks, as its cursor.
+
+    Attributes:
+        newest: wall time of the newest failed evaluation seen, seconds.
+        seen: ids of the failed evaluations in the overlap.
+        pending: the newest failed evaluation that no run has answered yet.
+        answer: the policy's last answer to it.
+    """
+
+    newest: float = 0.0
+    seen: tuple[int, ...] = ()
+    pending: Failure | None = None
+    answer: str = ""
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "Memory":
+        if not cursor:
+            return cls()
+        kept = json.loads(cursor)
+        pending = Failure(**kept["pending"]) if kept.get("pending") else None
+        return cls(kept["newest"], tuple(kept["seen"]), pending, kept.get("answer", ""))
+
+    def write(self) -> str:
+        pending = vars(self.pending) if self.pending else None
+        return json.dumps({"newest": self.newest, "seen": self.seen, "pending": pending, "answer": self.answer})
+
+    def noting(self, failures: Sequence[Failure]) -> tuple["Memory", list[Failure]]:
+        """The memory after a look at the failures in the overlap, and those that are new."""
+        known = set(self.seen)
+        fresh = [failure for failure in failures if failure.id not in known]
+        newest = max([self.newest, *(failure.timestamp for failure in failures)])
+        pending = max(
+            [*fresh, *([self.pending] if self.pending else [])], key=lambda f: (f.timestamp, f.id), default=None
+        )
+        return replace(self, newest=newest, seen=tuple(f.id for f in failures), pending=pending), fresh
+
+
+def failed_evaluations(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey], since: float) -> list[Failure]:
+    """Failed evaluations newer than `since` (epoch seconds) with severity ERROR, oldest first.
+
+    Reads the event log by check key, newest first; Dagster has no public call for this.
+    """
+    found: list[Failure] = []
+    for key in keys:
+        cursor: int | None = None
+        while True:
+            page = instance.event_log_storage.get_asset_check_execution_history(
+                key, limit=PAGE, cursor=cursor, status={AssetCheckExecutionRecordStatus.FAILED}
+            )
+            fresh = [record for record in page if record.event and record.event.timestamp > since]
+            for record in fresh:
+                evaluation = record.evaluation
+                if evaluation is not None and evaluation.severity is dg.AssetCheckSeverity.ERROR and record.event:
+                    found.append(
+                        Failure(
+                            id=record.id,
+                            check=key.to_user_string(),
+                            partition=record.partition or "",
+                            run_id=record.run_id or "",
+                            timestamp=record.event.timestamp,
+                        )
+                    )
+            if len(page) < PAGE or not fresh:
+                break
+            cursor = page[-1].id
+    return sorted(found, key=lambda f: (f.timestamp, f.id))
+
+
+def retraining_sensor(
+    deployment: Deployment, family: Family, model: Model, job: Any, *, interval: int = 30
+) -> dg.SensorDefinition:
+    """Asks the retraining policy about each failed accuracy evaluation until a run has answered it.
+
+    At most one run per failed evaluation: its id is in the run key, which Dagster refuses to launch twice even when the
+    cursor is lost. One run answers all evaluations that failed before it was asked for.
+    """
+    policy = model.retraining
+    if policy is None:
+        raise ValueError(f"model {model.name!r} has no retraining policy")
+    keys = [accuracy_key(deployment, model)]
+    if policy.on_drift:
+        keys.append(dg.AssetCheckKey(deployment.table_key(model.features), "drift"))
+
+    @dg.sensor(
+        name=f"{model.name}_retraining",
+        job=job,
+        minimum_interval_seconds=interval,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Retrains {model.name} when its accuracy failed and the policy agrees; else says why not.",
+        tags={MODEL: model.name},
+    )
+    def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from mlobs.retraining.policy import decide
+        from mlobs.retraining.situation import situation
+
+        memory = Memory.read(context.cursor)
+        failures = failed_evaluations(context.instance, keys, memory.newest - OVERLAP)
+        memory, fresh = memory.noting(failures)
+        if memory.pending is None:
+            context.update_cursor(memory.write())
+            return dg.SkipReason(f"no failed accuracy evaluation of {model.name} waits for an answer")
+        now = deployment.now()
+        facts = situation(model, deployment.history, now, running=is_running(context.instance, job.name))
+        decision = decide(policy, facts)
+        if fresh or decision.answer != memory.answer:
+            detail = {
+                "evaluation": memory.pending.id,
+                "window": memory.pending.partition,
+                "excluded": [window.key for window in decision.excluded],
+                "failures": facts.failures,
+                "new_labels": facts.new_labels,
+            }
+            deployment.history.save_decision(
+                model.name, now, decision.answer, decision.reason, decision.trigger, detail
+            )
+        if decision.answer != "retrain":
+            settled = not decision.trigger and not facts.failures and not facts.running
+            kept = replace(memory, pending=None if settled else memory.pending, answer=decision.answer)
+            context.update_cursor(kept.write())
+            return dg.SkipReason(f"{decision.answer}: {decision.reason}")
+        cause = memory.pending
+        request = dg.RunRequest(
+            run_key=f"{model.name}:{cause.id}",
+            tags={
+                MODEL: model.name,
+                TRIGGER: decision.trigger,
+                REASON: short(decision.reason),
+                CHECK: cause.check,
+                SOURCE: cause.run_id or "runless",
+                WINDOW: cause.partition or "none",
+            },
+        )
+        answered = replace(memory, pending=None, answer=decision.answer)
+        return dg.SensorResult(run_requests=[request], cursor=answered.write())
+
+    return retraining
+
+
+def is_running(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Whether a run of the job is queued or under way."""
+    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=BUSY)) > 0
+
+
+def alerts_sensor(deployment: Deployment, *, interval: int = 30) -> dg.SensorDefinition:
+    """Groups failed verdicts into incidents and sends what is due to the routes."""
+    lineage = deployment.lineage()
+
+    @dg.sensor(
+        name=f"{deployment.name}_alerts",
+        minimum_interval_seconds=interval,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Groups failed verdicts into incidents, one for each cause, and sends alerts.",
+    )
+    def alerts() -> dg.SkipReason:
+        from mlobs.alerts import deliver
+        from mlobs.incidents import open_incidents, update
+
+        now = deployment.now()
+        changed = update(deployment.history, lineage, now)
+        sent = deliver(deployment.history, deployment.routes, now)
+        still = open_incidents(deployment.history)
+        return dg.SkipReason(f"{len(changed)} incidents changed, {len(still)} open, {len(sent)} deliveries")
+
+    return alerts
