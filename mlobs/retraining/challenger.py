@@ -34,7 +34,7 @@ BLOCKS = 2
 """Pieces in which the held-out windows are scored. The version that is deployed is fitted on these windows too, so its
 recipe is judged as it will be used: shortly after its newest data."""
 
-IMPORTANCE_ROWS = 5000
+IMPORTANCE_ROWS = 2000
 """Rows of the newest data on which permutation importance is computed; more cost time and change little."""
 
 
@@ -127,7 +127,9 @@ def predict(model: Model, estimator: Any, frame: pd.DataFrame) -> np.ndarray[Any
     if missing:
         raise TrainingError(f"{where} returned {missing} missing or infinite values in {len(frame)} rows")
     if model.task == "binary" and len(values) and (values.min() < 0 or values.max() > 1):
-        raise TrainingError(f"{where} returned values in [{values.min():.3g}, {values.max():.3g}]: a binary model must return probabilities")
+        raise TrainingError(
+            f"{where} returned values in [{values.min():.3g}, {values.max():.3g}]: a binary model must return probabilities"
+        )
     return values
 
 
@@ -335,7 +337,9 @@ def train_and_decide(
     version = tracking.log_training(model.name, estimator, training)
     promoted = comparison is None or comparison.promote
     verdict = comparison.reason if comparison else "promoted: the first version of the model"
-    history.save_version(model.name, version.version, now, _info(training, version, comparison, promoted, verdict, trigger))
+    history.save_version(
+        model.name, version.version, now, _info(training, version, comparison, promoted, verdict, trigger)
+    )
     if promoted:
         version = tracking.promote(version, by=by, reason=verdict, at=now)
         history.record_promotion(model.name, version.version, now, by, verdict)
@@ -426,7 +430,11 @@ def _estimator_params(estimator: Any) -> dict[str, str]:
         found = estimator.get_params(deep=True)
     except (AttributeError, TypeError):
         return {}
-    plain = {n: v for n, v in found.items() if isinstance(v, (str, int, float, bool)) and not (isinstance(v, float) and math.isnan(v))}
+    plain = {
+        n: v
+        for n, v in found.items()
+        if isinstance(v, (str, int, float, bool)) and not (isinstance(v, float) and math.isnan(v))
+    }
     return {f"model.{name}": str(value) for name, value in sorted(plain.items())[:60]}
 
 

@@ -103,7 +103,9 @@ def decide(policy: Retraining, situation: Situation) -> Decision:
         return Decision("wait", "a training run is already under way", trigger)
     if not trigger:
         return Decision("wait", why)
-    cause = f"{situation.model}:{trigger}:{situation.judged.key if situation.judged else situation.now.date().isoformat()}"
+    cause = (
+        f"{situation.model}:{trigger}:{situation.judged.key if situation.judged else situation.now.date().isoformat()}"
+    )
     held, excluded = _faults(policy, situation)
     if held:
         names = _listed([f"{fault.table} in {fault.window}" for fault in held])
@@ -132,7 +134,10 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
     if s.external:
         return "external", s.external
     if s.failures:
-        return "", f"accuracy failed in the newest {_windows(s.failures)} of the {policy.failures} that call for training: {s.failure}"
+        return (
+            "",
+            f"accuracy failed in the newest {_windows(s.failures)} of the {policy.failures} that call for training: {s.failure}",
+        )
     return "", "nothing calls for training"
 
 

@@ -46,7 +46,14 @@ def retrain(
         raise TrainingError(f"model {model.name!r} is not trained: {decision.reason}")
     _finish(monitoring, tracking, model, now)
     outcome = train_and_decide(
-        model, monitoring.engine, tracking, now, excluded=decision.excluded, cause=trigger, reason=reason, progress=progress
+        model,
+        monitoring.engine,
+        tracking,
+        now,
+        excluded=decision.excluded,
+        cause=trigger,
+        reason=reason,
+        progress=progress,
     )
     history.save_version(model.name, outcome.version.version, now, _known(outcome, trigger, reason))
     if outcome.promoted:

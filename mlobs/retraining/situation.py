@@ -113,7 +113,11 @@ def _row(newest_first: Iterable[Sequence[Verdict]]) -> tuple[int, str]:
 
 
 def _drift(
-    model: Model, history: History, version: str, versions: Sequence, promoted: datetime | None  # type: ignore[type-arg]
+    model: Model,
+    history: History,
+    version: str,
+    versions: Sequence,
+    promoted: datetime | None,  # type: ignore[type-arg]
 ) -> tuple[int, str]:
     """Consecutive newest windows in which an important feature drifted, and the newest reason."""
     if model.retraining is None or not model.retraining.on_drift:
