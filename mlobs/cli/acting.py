@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from mlobs.cli.application import (
     Json,
     ModelName,
     Note,
+    Now,
     OneWindow,
     app,
     examples,
@@ -26,6 +27,8 @@ from mlobs.cli.application import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mlobs.detectors.verdict import Verdict
     from mlobs.project import Opened, Project
     from mlobs.spec import Model, Table
@@ -67,25 +70,26 @@ def check(
     ] = None,
     window: OneWindow = None,
     fail_on: FailOnOption = FailOn.error,
+    now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
 ) -> None:
     """Judge a window now and remember the verdicts. Status 1 when a check fails: made for CI."""
     project = project_of(definitions)
     tables, models = _targets(project, what)
-    now = now_of(project)
+    moment = now_of(project, now)
     verdicts: list[Verdict] = []
     with project.open() as opened, output.progress("checking", len(tables) + len(models)) as step:
         for table in tables:
-            at = window_at(table, window) if window else newest_window(table, now)
+            at = window_at(table, window) if window else newest_window(table, moment)
             if what is None and not opened.engine.exists(table):
                 output.note(f"{table.id} is not in the warehouse yet; skipped")
             else:
-                verdicts += opened.monitoring.check(table, at, now)
+                verdicts += opened.monitoring.check(table, at, moment)
             step()
         for model in models:
-            at = window_at(model.predictions, window) if window else newest_window(model.predictions, now)
-            verdicts += opened.monitoring.score(model, at, now)[0]
+            at = window_at(model.predictions, window) if window else newest_window(model.predictions, moment)
+            verdicts += opened.monitoring.score(model, at, moment)[0]
             step()
     _tell(verdicts, json)
     _leave(verdicts, fail_on)
@@ -171,23 +175,24 @@ def backfill(
     ] = None,
     load: Annotated[bool, typer.Option(help="Load each window first, where the table has a load function.")] = True,
     fail_on: FailOnOption = FailOn.never,
+    now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
 ) -> None:
     """Load, judge and remember many windows, oldest first. Windows done before are done again, never doubled."""
     project = project_of(definitions)
     tables, models = _targets(project, what)
-    now = now_of(project)
+    moment = now_of(project, now)
     with project.open() as opened:
         if models:
-            verdicts = _backfill_model(opened, models[0], first, last, now)
+            verdicts = _backfill_model(opened, models[0], first, last, moment)
         else:
-            verdicts = _backfill_table(opened, tables[0], first, last, load, now)
+            verdicts = _backfill_table(opened, tables[0], first, last, load, moment)
     _tell_windows(what, verdicts, json)
     _leave([v for found in verdicts.values() for v in found], fail_on)
 
 
-def _windows(table: Table, first: str, last: str | None, now: Any) -> list[Window]:
+def _windows(table: Table, first: str, last: str | None, now: datetime) -> list[Window]:
     from mlobs.errors import WindowError
     from mlobs.windows import Window
 
@@ -199,7 +204,7 @@ def _windows(table: Table, first: str, last: str | None, now: Any) -> list[Windo
 
 
 def _backfill_table(
-    opened: Opened, table: Table, first: str, last: str | None, load: bool, now: Any
+    opened: Opened, table: Table, first: str, last: str | None, load: bool, now: datetime
 ) -> dict[Window, list[Verdict]]:
     windows = _windows(table, first, last, now)
     if load and table.load is not None:
@@ -212,7 +217,7 @@ def _backfill_table(
 
 
 def _backfill_model(
-    opened: Opened, model: Model, first: str, last: str | None, now: Any
+    opened: Opened, model: Model, first: str, last: str | None, now: datetime
 ) -> dict[Window, list[Verdict]]:
     """Predictions of the champion where the model predicts, then accuracy, window by window."""
     windows = _windows(model.predictions, first, last, now)
@@ -256,6 +261,7 @@ def _tell_windows(what: str, verdicts: dict[Window, list[Verdict]], json: bool) 
 def train(
     model: ModelName,
     note: Note = "",
+    now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
 ) -> None:
@@ -269,7 +275,7 @@ def train(
     chosen = project.model(model)
     with project.open() as opened:
         outcome = retrain(
-            opened.monitoring, opened.tracking, chosen, now_of(project), reason=note, progress=output.note
+            opened.monitoring, opened.tracking, chosen, now_of(project, now), reason=note, progress=output.note
         )
     if json:
         output.as_json(
@@ -302,12 +308,13 @@ def rollback(
     note: Note = "rollback",
     by: By = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    now: Now = None,
     definitions: Definitions = None,
 ) -> None:
     """Make an earlier version the champion again."""
     project = project_of(definitions)
     chosen = project.model(model)
-    now = now_of(project)
+    moment = now_of(project, now)
     with project.open() as opened:
         champion = opened.tracking.champion(chosen.name)
         if not yes:
@@ -315,9 +322,9 @@ def rollback(
             typer.confirm(
                 f"{chosen.name}: replace version {champion.version if champion else '–'} by {wanted}?", abort=True
             )
-        version = opened.tracking.rollback(chosen.name, by=person(by), at=now, reason=note, to=to)
-        opened.history.record_promotion(chosen.name, version.version, now, person(by), note)
+        version = opened.tracking.rollback(chosen.name, by=person(by), at=moment, reason=note, to=to)
+        opened.history.record_promotion(chosen.name, version.version, moment, person(by), note)
         if version.window is not None:
             windows = list(version.window.split(chosen.features.cadence))
-            opened.monitoring.pin_reference(chosen, version.version, windows, now)
+            opened.monitoring.pin_reference(chosen, version.version, windows, moment)
     output.say(f"{chosen.name}: version {version.version} is the champion; drift is measured against its training data")

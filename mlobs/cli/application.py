@@ -94,6 +94,12 @@ OneWindow = Annotated[
     ),
 ]
 
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", metavar="TIME", help="Act as of this time; the project's clock if left out.", rich_help_panel="Project"
+    ),
+]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; your login if left out.")]
 Note = Annotated[str, typer.Option("--note", "-n", help="Why, for the record.")]
 
@@ -130,10 +136,12 @@ def project_of(definitions: str | None) -> Project:
     return load_project(definitions)
 
 
-def now_of(project: Project) -> datetime:
-    """The project's own time, or the time of this machine."""
+def now_of(project: Project, said: str | None = None) -> datetime:
+    """The time said, or the project's own, or that of this machine."""
     from mlobs.windows import instant
 
+    if said:
+        return instant(said)
     return instant(project.clock()) if project.clock else datetime.now(UTC)
 
 

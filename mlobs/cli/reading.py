@@ -13,6 +13,7 @@ from mlobs.cli.application import (
     Definitions,
     Json,
     ModelName,
+    Now,
     OneWindow,
     app,
     examples,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel="Look", epilog=examples("mlobs status", "mlobs status --exit-code --json"))
 def status(
+    now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
     exit_code: Annotated[
@@ -40,9 +42,9 @@ def status(
     from mlobs.report.wording import moment, state_word
 
     project = project_of(definitions)
-    now = now_of(project)
+    at = now_of(project, now)
     with project.open() as opened:
-        pages = [model_page(model, opened.remembered, now) for model in project.models]
+        pages = [model_page(model, opened.remembered, at) for model in project.models]
     if json:
         output.as_json(
             [
@@ -73,6 +75,7 @@ def status(
     epilog=examples("mlobs report", "mlobs report --output /srv/www/mlobs --model delivery_time"),
 )
 def report(
+    now: Now = None,
     definitions: Definitions = None,
     folder: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write to; the project's report_dir if left out.")
@@ -86,7 +89,7 @@ def report(
     project = project_of(definitions)
     models = [project.model(name) for name in model] if model else list(project.models)
     with project.open() as opened:
-        files = write(models, opened.remembered, folder or project.report_folder, now_of(project))
+        files = write(models, opened.remembered, folder or project.report_folder, now_of(project, now))
     if json:
         output.as_json({"files": files})
     else:
@@ -168,6 +171,7 @@ def profile(
     ],
     window: OneWindow = None,
     field: Annotated[list[str] | None, typer.Option("--field", "-f", help="Only this field; repeat it.")] = None,
+    now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
 ) -> None:
@@ -175,7 +179,7 @@ def profile(
     from mlobs.errors import SpecError, nearest
     from mlobs.report.wording import measured, metric_name
 
-    taken, title, units = _profile(what, window, definitions)
+    taken, title, units = _profile(what, window, now, definitions)
     names = list(taken.fields)
     for name in field or ():
         if name not in names:
@@ -205,7 +209,9 @@ def profile(
     output.table(title, ("field", "metric", "value"), cells, right=("value",))
 
 
-def _profile(what: str, window: str | None, definitions: str | None) -> tuple[Profile, str, dict[str, str]]:
+def _profile(
+    what: str, window: str | None, now: str | None, definitions: str | None
+) -> tuple[Profile, str, dict[str, str]]:
     """The profile of a file in the working directory, or of a table of the project."""
     from mlobs.errors import SpecError
 
@@ -226,7 +232,7 @@ def _profile(what: str, window: str | None, definitions: str | None) -> tuple[Pr
     project = project_of(definitions)
     table = project.table(what)
     with project.open() as opened:
-        chosen = window_at(table, window) if window else newest_window(table, now_of(project))
+        chosen = window_at(table, window) if window else newest_window(table, now_of(project, now))
         file = project.history_file()
         pinned = opened.history.reference(table.id) if file is None or file.exists() else None
         if pinned is not None:
@@ -239,7 +245,7 @@ def _profile(what: str, window: str | None, definitions: str | None) -> tuple[Pr
 
 
 @app.command("explain-sql", rich_help_panel="Look", epilog=examples("mlobs explain-sql orders --window 2024-03-20"))
-def explain_sql(table: AnyTable, window: OneWindow = None, definitions: Definitions = None) -> None:
+def explain_sql(table: AnyTable, window: OneWindow = None, now: Now = None, definitions: Definitions = None) -> None:
     """Print the SQL that a check of the table runs, in the warehouse's own dialect."""
     from mlobs.profiling import Reference, learn_reference
     from mlobs.profiling import explain_sql as explained
@@ -247,7 +253,7 @@ def explain_sql(table: AnyTable, window: OneWindow = None, definitions: Definiti
     project = project_of(definitions)
     chosen = project.table(table)
     with project.open() as opened:
-        at = window_at(chosen, window) if window else newest_window(chosen, now_of(project))
+        at = window_at(chosen, window) if window else newest_window(chosen, now_of(project, now))
         file = project.history_file()
         pinned = opened.history.reference(chosen.id) if file is None or file.exists() else None
         reference = Reference.from_bytes(pinned.payload) if pinned else learn_reference(opened.engine, chosen, [at])
@@ -255,14 +261,14 @@ def explain_sql(table: AnyTable, window: OneWindow = None, definitions: Definiti
 
 
 @app.command(rich_help_panel="Look", epilog=examples("mlobs versions delivery_time"))
-def versions(model: ModelName, definitions: Definitions = None, json: Json = False) -> None:
+def versions(model: ModelName, now: Now = None, definitions: Definitions = None, json: Json = False) -> None:
     """The versions of a model side by side: training data, errors, run time, and which one is deployed."""
     from mlobs.report.collect import model_page
 
     project = project_of(definitions)
     chosen = project.model(model)
     with project.open() as opened:
-        page = model_page(chosen, opened.remembered, now_of(project))
+        page = model_page(chosen, opened.remembered, now_of(project, now))
     if json:
         output.as_json([{"version": v.version, "champion": v.champion, "facts": dict(v.facts)} for v in page.versions])
         return

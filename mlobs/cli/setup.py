@@ -257,13 +257,22 @@ def _stale(opened: Any, project: Any, now: Any) -> list[Finding]:
     return found
 
 
-@app.command(rich_help_panel="Begin", epilog=examples("mlobs demo --days 30", "mlobs demo --until 2013-12-31"))
+@app.command(
+    rich_help_panel="Begin",
+    epilog=examples("mlobs demo --days 30", "mlobs demo --until 2013-12-31", "mlobs demo --ui"),
+)
 def demo(
-    until: Annotated[str, typer.Option(help="Last day that is replayed.")] = "2013-09-30",
-    days: Annotated[int | None, typer.Option(min=1, help="Replay only so many days.")] = None,
-    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for data, history and report.")] = Path("demo"),
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day replayed; 2013-09-30 if left out.")] = None,
+    days: Annotated[int | None, typer.Option(metavar="N", help="Replay only so many days.")] = None,
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for data, history and report.")] = Path(
+        "demo_output"
+    ),
+    ui: Annotated[bool, typer.Option("--ui", help="Open Dagster on what was replayed there.")] = False,
+    port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
 ) -> None:
-    """Replay JetBlue's 2013 through Dagster: faults, alerts, holds, retrainings, a report."""
-    from mlobs.demo import replay
+    """Replay JetBlue's 2013 through Dagster: faults, alerts, holds, retrainings, and a report at the end."""
+    from mlobs.demo import command
 
-    replay.main(until=until, days=days, output=folder)
+    if ui:
+        raise typer.Exit(command.ui(folder, port))
+    command.run(folder, until, days, output.console())

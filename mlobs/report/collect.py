@@ -64,7 +64,7 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
     )
     accuracy = accuracy_story(model, history, verdicts[performance], since, now)
     decisions = _decisions(model, history, since, now)
-    incidents = _incidents(history, {*verdicts}, now)
+    incidents = _incidents(model, history, now)
     known = {table.id: remembered(table, history, since, now) for table in tables.values()}
     stories = tuple(
         _table_story(table, role, verdicts[table.id], known[table.id], history, since, now)
@@ -164,7 +164,8 @@ def _segments(model: Model, history: History, metric: str, windows: Sequence[Win
 
     if not windows:
         return ()
-    wanted, totals = set(windows), {}
+    wanted = set(windows)
+    totals: dict[str, AccuracyState] = {}
     found = history.accuracy_segments(model.name, since=windows[0].start, until=windows[-1].end)
     for window, _, payload, segment in found:
         if window in wanted:
@@ -339,26 +340,28 @@ def _fact(name: str, value: Any) -> str:
     return str(value)
 
 
-def _incidents(history: History, names: set[str], now: datetime) -> tuple[IncidentLine, ...]:
-    from mlobs import incidents
+def _incidents(model: Model, history: History, now: datetime) -> tuple[IncidentLine, ...]:
+    """The incidents that touch the model or its tables, newest first."""
+    from mlobs.incidents.ledger import select_incidents
 
-    lines = []
-    for incident in incidents.all_incidents(history):
-        touched = tuple(incident.touched)
-        if names & {*touched}:
-            lines.append(
-                IncidentLine(
-                    id=str(incident.id),
-                    status=incident.status,
-                    severity=incident.severity,
-                    opened=incident.opened_at,
-                    resolved=incident.resolved_at,
-                    title=incident.title,
-                    detail=incident.summary,
-                    touched=touched,
-                )
-            )
-    lines.sort(key=lambda line: (line.opened is not None, line.opened), reverse=True)
+    with history.database.read() as connection:
+        found = select_incidents(connection)
+    names = {model.name, performance_name(model), *(table.id for table in model.tables.values())}
+    lines = [
+        IncidentLine(
+            id=str(incident.id),
+            status=incident.state,
+            severity=incident.severity,
+            opened=incident.opened_at,
+            resolved=incident.resolved_at,
+            title=incident.title,
+            detail=incident.reason,
+            touched=tuple(dict.fromkeys((*incident.touched.tables, *incident.touched.models))),
+        )
+        for incident in found
+        if incident.opened_at <= now and names & {incident.table, *incident.touched.tables, *incident.touched.models}
+    ]
+    lines.sort(key=lambda line: (line.opened, int(line.id)), reverse=True)
     return tuple(lines[:MAX_INCIDENTS])
 
 
@@ -441,7 +444,7 @@ def _freshness_glance(model: Model, verdicts: Mapping[str, Sequence[Verdict]], s
 
 
 def _incident_glance(incidents: Sequence[IncidentLine]) -> Glance:
-    open_ones = [i for i in incidents if i.status in ("open", "reopened", "acknowledged")]
+    open_ones = [i for i in incidents if i.status in ("open", "acknowledged")]
     if not open_ones:
         past = f"{len(incidents)} in the past" if incidents else "none so far"
         return Glance("Incidents", "passed", "none open", past)

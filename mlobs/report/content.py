@@ -212,7 +212,7 @@ class IncidentLine:
     id: str
     status: str
     severity: str
-    opened: datetime | None
+    opened: datetime
     resolved: datetime | None
     title: str
     detail: str

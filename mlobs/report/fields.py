@@ -60,7 +60,7 @@ def remembered(table: Table, history: History, since: datetime, now: datetime) -
 def failed_fields(
     model: Model, known: Mapping[str, Remembered], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> tuple[tuple[FailedField, ...], tuple[str, ...]]:
-    """The failed fields of all tables, errors and newest first, and sentences on what is left out."""
+    """The failed fields of all tables, data faults and newest first, and sentences on what is left out."""
     failures: dict[tuple[str, str], list[Verdict]] = {}
     for table in model.tables.values():
         for verdict in verdicts.get(table.id, ()):
@@ -80,10 +80,9 @@ def failed_fields(
 
 
 def _rank(verdicts: Sequence[Verdict]) -> tuple[Any, ...]:
-    """Fields whose newest failure is newest come first, then those with data faults, then those that fail most."""
-    newest = max(v.window for v in verdicts)
-    here = [v for v in verdicts if v.window == newest]
-    return newest, any(v.severity == "error" for v in here), len({v.window for v in verdicts})
+    """Fields with data faults first, then the newest failure, then those that fail most."""
+    fault = any(v.severity == "error" for v in verdicts)
+    return fault, max(v.window for v in verdicts), len({v.window for v in verdicts})
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,8 @@ def _drifted(table: Table, known: Remembered, keys: set[Key]) -> dict[Key, dict[
         fields = {name: state for name, state in profile.fields.items() if name in names}
         return replace(profile, fields=fields, segments={})
 
-    reference, recent, span = part(known.reference), [], Drift().windows
+    reference, span = part(known.reference), Drift().windows
+    recent: list[Profile] = []
     for window, profile in known.profiles:
         recent = [*recent, part(profile)][-span:]
         parts = [p for p in recent[:-1] if p.rows] + recent[-1:]

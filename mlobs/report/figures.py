@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 ROLES = (
     *("ink", "muted", "grid", "surface", "accent", "dots", "naive", "limit", "band"),
@@ -68,7 +68,9 @@ def _times_figure(height: int, **options: Any) -> Any:
     return made
 
 
-def _hover(figure: Any, renderers: Sequence[Any], tips: Sequence[tuple[str, str]], mode: str = "mouse") -> None:
+def _hover(
+    figure: Any, renderers: Sequence[Any], tips: Sequence[tuple[str, str]], mode: Literal["mouse", "vline"] = "mouse"
+) -> None:
     from bokeh.models import HoverTool
 
     figure.add_tools(
@@ -83,7 +85,7 @@ def _hover(figure: Any, renderers: Sequence[Any], tips: Sequence[tuple[str, str]
 
 
 def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
-    from bokeh.models import ColumnDataSource, Range1d, Span
+    from bokeh.models import ColumnDataSource, Range1d
 
     c = COLOURS
     measured = ("t", "day", "error", "trailing", "naive", "limit", "version", "rows", "coverage", "state")
@@ -92,7 +94,7 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     versions = ColumnDataSource({"t": [], "y": [], "name": []})
     events = ColumnDataSource({k: [] for k in ("t", "y", "marker", "colour", "text")})
     f = _times_figure(340)
-    f.y_range = Range1d(0, 1)
+    f.y_range = Range1d(start=0, end=1)
     f.ray(
         "t", 0, length=0, angle=math.pi / 2, source=versions, line_color=c["muted"], line_dash="dotted", line_width=1.5
     )
@@ -123,7 +125,6 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     marks = f.scatter(
         "t", "y", source=events, size=11, marker="marker", fill_color="colour", line_color="colour", line_width=2
     )
-    f.add_layout(Span(location=0, dimension="width", line_color=c["grid"]))
     tips = [
         ("window", "@day"),
         ("error", "@error"),
@@ -142,7 +143,7 @@ def _coverage_figure() -> tuple[Any, dict[str, Any]]:
 
     points = ColumnDataSource({k: [] for k in ("t", "day", "top", "rows")})
     f = _times_figure(110)
-    f.y_range = Range1d(0, 1.05)
+    f.y_range = Range1d(start=0, end=1.05)
     f.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     f.yaxis.formatter = NumeralTickFormatter(format="0%")
     bars = f.vbar("t", top="top", width=1, source=points, color=COLOURS["dots"], line_color=None)
@@ -155,7 +156,7 @@ def _heat_figure() -> tuple[Any, dict[str, Any]]:
 
     boxes = ColumnDataSource({k: [] for k in ("y", "left", "right", "row", "colour", "span", "state", "text")})
     f = _times_figure(200, x_axis_location="above")
-    f.y_range = Range1d(0, 1)
+    f.y_range = Range1d(start=0, end=1)
     f.grid.grid_line_color = None
     f.x_range.range_padding = 0
     f.yaxis.ticker = FixedTicker(ticks=[])

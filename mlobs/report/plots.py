@@ -8,6 +8,7 @@ page serves light and dark. Nothing but arrays and `content` is read.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,7 +222,7 @@ def history_plot(metric: str, series: Series) -> Plot:
 
 def distribution_plot(shares: Distribution) -> Plot:
     """Shares per bin, the reference beside the newest windows."""
-    names = [_short(text) for text in _distinct(shares.labels)]
+    names = _distinct([_rounded(label) for label in shares.labels])
     return Plot(
         kind="distribution",
         columns={
@@ -238,6 +239,17 @@ def distribution_plot(shares: Distribution) -> Plot:
 
 def _short(text: str, most: int = 14) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _rounded(label: str) -> str:
+    """A bin's label with 3 significant digits, enough for an axis.
+
+    >>> _rounded("[1.97674, 2.97674)"), _rounded("above 1048.36"), _rounded("null")
+    ('[1.98, 2.98)', 'above 1050', 'null')
+    """
+    if not (label.startswith("[") or label.startswith(("below ", "above "))):
+        return label
+    return re.sub(r"-?\d+\.?\d*(e[+-]?\d+)?", lambda found: f"{float(f'{float(found.group()):.3g}'):g}", label)
 
 
 def _literal(text: str) -> str:

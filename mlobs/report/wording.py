@@ -85,13 +85,17 @@ def measured(metric: str, value: float, unit: str = "") -> str:
 def span(metric: str, low: float, high: float, unit: str = "") -> str:
     """An expected range in words.
 
-    >>> span("null_rate", 0, .01), span("mean", float("-inf"), 3.0), span("mean", float("nan"), float("nan"))
-    ('0% to 1%', 'at most 3', 'not learned yet')
+    >>> span("null_rate", 0, .01), span("null_rate", 0, 0), span("mean", float("-inf"), 3.0)
+    ('0% to 1%', 'exactly 0%', 'at most 3')
+    >>> span("mean", float("nan"), float("nan"))
+    'not learned yet'
     """
     if math.isnan(low) or math.isnan(high):
         return "not learned yet"
     if math.isinf(low) and math.isinf(high):
         return "anything"
+    if low == high:
+        return f"exactly {measured(metric, low, unit)}"
     if math.isinf(low):
         return f"at most {measured(metric, high, unit)}"
     if math.isinf(high):
