@@ -7,34 +7,36 @@ from mlobs.detectors.verdict import Severity
 BROKEN_WHEN_HIGH = frozenset(
     {
         "negative_rate",
-        "null_rate",
-        "co_null_rate",
         "nan_rate",
         "inf_rate",
         "empty_rate",
         "blank_rate",
         "null_keyword_rate",
         "duplicate_rate",
-        "stale_rate",
+        "repeat_rate",
         "overlap_rate",
-        "sentinel_rate",
         "future_rate",
         "unix_zero_rate",
-        "beyond_rate",
-        "shape_rate",
-        "unseen_shape_rate",
+        "new_shape_rate",
     }
 )
 """Metrics whose rise means that rows are broken, whatever the world does."""
 
+MISSING = frozenset({"null_rate", "null_alone_rate"})
+SURGE = 0.05
+"""Missing values are broken data when their share rises by this much; models live with a few more of them."""
 
-def severity_of(metric: str, segment: str, value: float, expected: float, *, never_seen: bool) -> Severity:
+
+def severity_of(metric: str, segment: str, value: float, expected: float) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
     A rise of a metric in `BROKEN_WHEN_HIGH` is an error, above all when it was never seen. So are lost rows: fewer rows
-    than expected in the table, or a segment or category with less than half of its expected share or rows. More rows,
-    another mean, a new category or a tilted mix are warnings.
+    than expected in the table, or a segment or category with less than half of its expected share or rows; and a share
+    of missing values that rises by `SURGE`. A few more missing values, more rows, another mean, a new category or a
+    tilted mix are warnings.
     """
+    if metric in MISSING:
+        return "error" if value >= expected + SURGE else "warn"
     if metric in BROKEN_WHEN_HIGH:
         return "error" if value > expected else "warn"
     if metric == "rows":
