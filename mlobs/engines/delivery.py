@@ -81,6 +81,21 @@ def arrow_table(frame: Any, where: str, needed: tuple[str, ...] = ()) -> pa.Tabl
     return table
 
 
+def from_series(values: pd.Series[Any]) -> pa.Array:
+    """A pandas column as Arrow, NaN as null.
+
+    Raises:
+        pa.ArrowException: the values are of several types.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return pc.assume_timezone(pa.Array.from_pandas(values.dt.tz_convert(None)), "UTC")
+    return pa.Array.from_pandas(values)
+
+
 def check_names(names: list[Any], where: str) -> None:
     """Refuse column names that are no text, empty, hold a null character, or differ only by case.
 
@@ -109,7 +124,7 @@ def _from_pandas(frame: pd.DataFrame, where: str, needed: tuple[str, ...]) -> pa
     columns = {}
     for name in frame.columns:
         try:
-            columns[name] = pa.Array.from_pandas(frame[name])
+            columns[name] = from_series(frame[name])
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError) as error:
             kinds = frame[name].dropna().map(lambda v: type(v).__name__)
             samples = ", ".join(f"{frame[name].dropna()[kinds == k].iloc[0]!r} ({k})" for k in list(kinds.unique())[:3])
@@ -206,4 +221,4 @@ def as_times(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     wrong = texts[read.isna() & texts.notna()]
     if len(wrong):
         raise DataError(f"{where}: {wrong.iloc[0]!r} is no time; deliver timestamps or ISO 8601 texts")
-    return pa.chunked_array([pa.Array.from_pandas(read).cast(pa.timestamp("us", tz="UTC"), safe=False)])
+    return pa.chunked_array([from_series(read).cast(pa.timestamp("us", tz="UTC"), safe=False)])

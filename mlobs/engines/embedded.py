@@ -23,7 +23,7 @@ from mlobs.engines.landing import land_rows
 from mlobs.engines.protocol import Landing, Source, table_node
 from mlobs.engines.results import settled
 from mlobs.engines.warehouse import RefusedError, Warehouse, refused
-from mlobs.errors import WarehouseError, WarehouseLocked
+from mlobs.errors import DataError, WarehouseError, WarehouseLocked
 from mlobs.spec import Table
 from mlobs.windows import Window
 
@@ -65,9 +65,12 @@ class DuckDB(Warehouse):
                 raise refused("this is no query: nothing comes back")
             return settled(relation.to_arrow_table())
 
-    def _tables(self) -> list[tuple[str, ...]]:
-        rows = self._rows("SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2").to_pylist()
-        return [(row["table_schema"], row["table_name"]) for row in rows]
+    def _tables(self, schema: str | None) -> list[tuple[str, ...]]:
+        names = [exp.column("table_schema"), exp.column("table_name")]
+        rows = self._rows(self.sql(exp.select(*names).from_("information_schema.tables"))).to_pylist()
+        if schema is not None:
+            return [(row["table_schema"], row["table_name"]) for row in rows]
+        return [(row["table_name"],) for row in rows]
 
     def _found(self, path: Sequence[str]) -> bool:
         self._open()
@@ -90,6 +93,10 @@ class DuckDB(Warehouse):
                     connection.unregister(STAGED)
                 return done
         except RefusedError as error:
+            if error.misfit:
+                raise DataError(
+                    f"table {table.id!r}, window {window}: {error.words}. Nothing was changed"
+                ) from error.cause
             raise WarehouseError(f"{self.label}: table {table.id!r}, window {window}: {error.words}") from error.cause
 
 
@@ -223,8 +230,8 @@ class DuckDBRelation(DuckDB):
             "a DuckDB relation can only be read: land into a warehouse that mlobs.engines.connect opens"
         )
 
-    def _tables(self) -> list[tuple[str, ...]]:
-        return [("", "relation")]
+    def _tables(self, schema: str | None) -> list[tuple[str, ...]]:
+        return [("relation",)]
 
     def _found(self, path: Sequence[str]) -> bool:
         return tuple(path) == ("relation",)
@@ -270,7 +277,7 @@ def _speaking() -> Iterator[None]:
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise refused(str(error), error, unknown=True) from error
     except duckdb.ConversionException as error:
-        raise refused(f"a value can't be converted: {_first(error)}", error) from error
+        raise refused(f"a value can't be converted: {_first(error)}", error, misfit=True) from error
     except duckdb.OutOfMemoryException as error:
         raise refused(f"out of memory: {_first(error)}", error) from error
     except duckdb.Error as error:

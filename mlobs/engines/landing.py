@@ -53,14 +53,11 @@ def land_rows(hands: Hands, forms: Forms, table: Table, window: Window, delivery
     Raises:
         DataError: the delivery does not fit. The caller rolls back.
     """
-    where = f"table {table.id!r}, window {window}"
-    everything = Source.table(table.path).select()
-    existing = hands.describe(everything) if hands.has(table.path) else None
-    fitted = plan(delivery.rows, existing, forms.dialect, where, _keeps(hands, table, existing, forms.dialect))
+    fitted = fit_delivery(hands, forms, table, window, delivery)
     if fitted.create and not fitted.new:
         return Landing(0, {}, None, 0)
     change_table(hands, table, fitted)
-    types = hands.describe(everything)
+    types = hands.describe(Source.table(table.path).select())
     if table.time in types:
         hands.do(statements.delete_window(table, forms, types[table.time], window))
     if fitted.rows.num_rows:
@@ -68,6 +65,17 @@ def land_rows(hands: Hands, forms: Forms, table: Table, window: Window, delivery
         hands.do(statements.delete_keys(table, staged))
         hands.do(statements.insert_staged(table, fitted.rows.column_names, staged))
     return landed(hands, delivery, fitted, types)
+
+
+def fit_delivery(hands: Hands, forms: Forms, table: Table, window: Window, delivery: Delivery) -> Plan:
+    """The plan for a delivery into the table as it stands.
+
+    Raises:
+        DataError: a column fits neither the table's type nor a wider one.
+    """
+    existing = hands.describe(Source.table(table.path).select()) if hands.has(table.path) else None
+    where = f"table {table.id!r}, window {window}"
+    return plan(delivery.rows, existing, forms.dialect, where, _keeps(hands, table, existing, forms.dialect))
 
 
 def change_table(hands: Hands, table: Table, fitted: Plan) -> None:
@@ -141,7 +149,8 @@ def plan(rows: pa.Table, existing: Mapping[str, str] | None, dialect: str, where
         assert existing is not None
         text = existing[known]
         fitted = fit(column, text, dialect)
-        if fitted is None:
+        other = not _same_kind(column.type, text, own, dialect)
+        if fitted is None or (other and keeps(known, None)):
             wider = _wider(column, text, dialect, known, keeps)
             if wider is None:
                 raise DataError(_refusal(where, known, column, text, dialect))
@@ -150,7 +159,7 @@ def plan(rows: pa.Table, existing: Mapping[str, str] | None, dialect: str, where
             fitted = column if target is None else _cast(column, target)
             if fitted is None:
                 raise DataError(_refusal(where, known, column, text, dialect))
-        delivered[known] = None if _same_kind(column.type, text, own, dialect) else own
+        delivered[known] = own if other and known not in widen else None
         names.append(known)
         columns.append(fitted)
     return Plan(existing is None, new, widen, pa.table(columns, names=names), delivered)

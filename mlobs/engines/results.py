@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def _settled(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def from_rows(names: list[str], rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Rows of plain Python values, as a driver hands them over, as an Arrow table in settled types."""
+def from_rows(names: list[str], rows: list[tuple[Any, ...]], types: Sequence[pa.DataType | None]) -> pa.Table:
+    """Rows of plain Python values, as a driver hands them over, as an Arrow table in settled types.
+
+    `types` say what a column without any value is; a column with values is what they are.
+    """
     import decimal
     import uuid
 
@@ -64,15 +68,26 @@ def from_rows(names: list[str], rows: list[tuple[Any, ...]]) -> pa.Table:
     for i in range(len(names)):
         values = [row[i] for row in rows]
         kinds = {type(v) for v in values if v is not None}
-        if decimal.Decimal in kinds:
+        if not kinds:
+            columns.append(pa.nulls(len(values), types[i] if types[i] is not None else pa.string()))
+        elif decimal.Decimal in kinds:
             columns.append(_from_decimals(values))
         elif kinds and kinds <= {int} and any(v is not None and not -(2**63) <= v < 2**63 for v in values):
             columns.append(pa.array([None if v is None else float(v) for v in values], type=pa.float64()))
         elif uuid.UUID in kinds:
             columns.append(pa.array([None if v is None else str(v) for v in values], type=pa.string()))
         else:
-            columns.append(pa.array(values))
+            columns.append(_plain_array(values))
     return settled(pa.table(columns, names=names))
+
+
+def _plain_array(values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return pa.array([None if v is None else str(v) for v in values], type=pa.string())
 
 
 def _from_decimals(values: list[Any]) -> pa.Array:

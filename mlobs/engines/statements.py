@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import sqlglot
 from sqlglot import exp
 
 from mlobs.engines.column_types import data_type
@@ -35,7 +36,11 @@ def create_staged(staged: exp.Expression, table: Table, names: Sequence[str], *,
 
 
 def drop_table(node: exp.Expression) -> exp.Expression:
-    return exp.Drop(this=node.copy(), kind="TABLE", exists=True)
+    # Parsed, since releases of sqlglot differ in where a DROP keeps its table.
+    drop = sqlglot.parse_one("DROP TABLE IF EXISTS t")
+    for table in drop.find_all(exp.Table):
+        table.replace(node.copy())
+    return drop
 
 
 def nulls_of(types: Mapping[str, exp.DataType]) -> exp.Select:
@@ -96,3 +101,32 @@ def lost_by_cast(table: Table, name: str, old: str, kind: exp.DataType | None, d
 
 def _definition(name: str, kind: exp.DataType) -> exp.ColumnDef:
     return exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=kind.copy())
+
+
+def copy_into(node: exp.Expression, names: Sequence[str]) -> exp.Expression:
+    """Postgres's COPY of rows that the client sends."""
+    quoted = [exp.to_identifier(n, quoted=True) for n in names]
+    return exp.Copy(this=exp.Schema(this=node.copy(), expressions=quoted), kind=True, files=[exp.var("STDIN")])
+
+
+def merge_staged(table: Table, names: Sequence[str], staged: exp.Expression, inside: exp.Expression) -> exp.Expression:
+    """Delete and insert in one statement: no row matches, so staged rows are inserted, and rows of the table are deleted
+    where they lie `inside` the window or have a staged key."""
+    new = exp.to_identifier("mlobs_rows")
+    quoted = [exp.to_identifier(n, quoted=True) for n in names]
+    insert = exp.Insert(
+        this=exp.Tuple(expressions=[exp.column(n.copy()) for n in quoted]),
+        expression=exp.Tuple(expressions=[exp.column(n.copy(), table=new.copy()) for n in quoted]),
+    )
+    gone = exp.Or(this=exp.Paren(this=inside), expression=key_staged(table, staged))
+    return exp.Merge(
+        this=table_node(table.path),
+        using=exp.alias_(staged.copy(), new, table=True),
+        on=exp.false(),
+        whens=exp.Whens(
+            expressions=[
+                exp.When(matched=False, source=False, then=insert),
+                exp.When(matched=False, source=True, condition=gone, then=exp.var("DELETE")),
+            ]
+        ),
+    )

@@ -51,8 +51,8 @@ class Warehouse(ABC):
         """Run one query; errors as `WarehouseError` through `_refused`."""
 
     @abstractmethod
-    def _tables(self) -> list[tuple[str, ...]]:
-        """(schema, name) of the tables and views that can be read; for messages only."""
+    def _tables(self, schema: str | None) -> list[tuple[str, ...]]:
+        """Paths of the tables and views of a schema (None: the usual one); for messages only."""
 
     @abstractmethod
     def _found(self, path: Sequence[str]) -> bool: ...
@@ -88,7 +88,10 @@ class Warehouse(ABC):
         return as_frame(self.run(query))
 
     def exists(self, table: Table) -> bool:
-        return self._found(table.path)
+        try:
+            return self._found(table.path)
+        except RefusedError as refused:
+            raise WarehouseError(f"{self.label}: {refused.words}") from refused.cause
 
     # Messages
 
@@ -100,7 +103,7 @@ class Warehouse(ABC):
         """One message from a refusal: the unknown table or column with the nearest one, else the engine's own words."""
         try:
             reason = self._unknown(query) if query is not None and refused.unknown else None
-        except WarehouseError:
+        except (WarehouseError, RefusedError):
             reason = None
         return f"{self.label}: {reason or refused.words}"
 
@@ -124,28 +127,27 @@ class Warehouse(ABC):
 
     def _no_table(self, path: Sequence[str]) -> str:
         name = ".".join(path)
-        tables = self._tables()
-        names = [".".join(t) if len(path) > 1 else t[-1] for t in tables]
-        hint = (
-            nearest(name, names)
-            if len(names) <= 20 or "did you" in nearest(name, names)
-            else f"{len(names)} others are there"
+        names = [".".join(found) for found in self._tables(path[-2] if len(path) > 1 else None)]
+        hint = nearest(name, names)
+        return f"no table {name!r}; " + (
+            hint if len(names) <= 20 or "did you" in hint else f"{len(names)} others are there"
         )
-        return f"no table {name!r}; {hint}"
 
 
 class RefusedError(Exception):
-    """A query failed: the engine's words, and whether an unknown name is to blame."""
+    """A statement failed: the engine's words, and whether an unknown name or a value that does not fit is to blame."""
 
-    def __init__(self, words: str, cause: BaseException | None = None, *, unknown: bool = False) -> None:
+    def __init__(self, words: str, cause: BaseException | None, unknown: bool, misfit: bool) -> None:
         super().__init__(words)
-        self.words, self.cause, self.unknown = words, cause, unknown
+        self.words, self.cause, self.unknown, self.misfit = words, cause, unknown, misfit
 
 
-def refused(words: str, cause: BaseException | None = None, *, unknown: bool = False) -> RefusedError:
+def refused(
+    words: str, cause: BaseException | None = None, *, unknown: bool = False, misfit: bool = False
+) -> RefusedError:
     """The first line of what an engine said, as an exception to raise inside `_rows`."""
     line = next((part.strip() for part in words.splitlines() if part.strip()), "no reason given")
-    return RefusedError(line[:500], cause, unknown=unknown)
+    return RefusedError(line[:500], cause, unknown, misfit)
 
 
 def quoted(name: str) -> exp.Column:
