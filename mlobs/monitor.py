@@ -128,9 +128,10 @@ class Monitoring:
         ordered = sorted(set(windows))
         if not ordered:
             return {}
-        memory = self._remembered(table, ordered, now)
-        reference, learned, recent = memory.reference, memory.learned, memory.recent
-        profiles = profile_windows(self.engine, table, ordered, reference)
+        with self.engine.session():
+            memory = self._remembered(table, ordered, now)
+            reference, learned, recent = memory.reference, memory.learned, memory.recent
+            profiles = profile_windows(self.engine, table, ordered, reference)
         monitors = self.monitors(table)
         arrivals = self.history.arrivals(table.id)
         delivered = {arrival.window: arrival for arrival in arrivals}
@@ -236,12 +237,13 @@ class Monitoring:
 
     def _pin(self, table: Table, windows: Sequence[Window], version: str, now: datetime, note: str) -> Reference:
         before = self.history.reference(table.id)
-        reference = learn_reference(self.engine, table, windows)
         known = set(windows)
         if before is not None:
             old = Reference.from_bytes(before.payload).profile.fingerprint
             known |= {window for window, _ in self.history.profiles(table.id, old, last=MEMORY)}
-        profiles = profile_windows(self.engine, table, sorted(known)[-MEMORY:], reference)
+        with self.engine.session():
+            reference = learn_reference(self.engine, table, windows)
+            profiles = profile_windows(self.engine, table, sorted(known)[-MEMORY:], reference)
         self.history.save_profiles(table.id, reference.profile.fingerprint, profiles, now)
         self.history.save_reference(table.id, version, reference.to_bytes(), now, note)
         self._memory.pop(table.id, None)
@@ -308,10 +310,11 @@ class Monitoring:
             WarehouseError: a table can't be read.
         """
         measured: dict[str, dict[str, AccuracyState]] = {}
-        if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
-            known = {v.version: v.info for v in self.history.versions(model.name)}
-            baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
-            measured = measure_accuracy(self.engine, model, window, baselines)
+        known = {v.version: v.info for v in self.history.versions(model.name)}
+        baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
+        with self.engine.session():
+            if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
+                measured = measure_accuracy(self.engine, model, window, baselines)
         self.history.save_accuracies(model.name, {window: measured}, now)
         verdicts = self._judge_accuracy(model, window, measured, now)
         name = performance_name(model)

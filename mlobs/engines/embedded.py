@@ -137,7 +137,20 @@ class DuckDBFile(DuckDB):
     def __init__(self, path: str | Path, wait: float = 60.0) -> None:
         self.path = Path(path)
         self.wait = wait
+        self._kept = threading.local()
         super().__init__(f"warehouse {str(path)!r}")
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        if getattr(self._kept, "connection", None) is not None:
+            yield
+            return
+        with self._connection(write=True) as connection:
+            self._kept.connection = connection
+            try:
+                yield
+            finally:
+                self._kept.connection = None
 
     def exists(self, table: Table) -> bool:
         self._open()
@@ -148,6 +161,10 @@ class DuckDBFile(DuckDB):
 
     @contextmanager
     def _connection(self, *, write: bool = False) -> Iterator[Connection]:
+        kept = getattr(self._kept, "connection", None)
+        if kept is not None:
+            yield kept
+            return
         if write:
             with _writer(str(self.path.absolute())):
                 connection = self._waited(lambda: duckdb.connect(str(self.path)))

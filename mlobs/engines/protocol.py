@@ -9,6 +9,7 @@ LATERAL VALUES beats one scan per field).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -156,6 +157,14 @@ class Engine(Protocol):
 
     def exists(self, table: Table) -> bool:
         """Whether the table is there."""
+        ...
+
+    def session(self) -> AbstractContextManager[None]:
+        """One step's work in this thread on one connection, kept for the length of the block.
+
+        Saves opening an embedded file for each query; other processes that want to write wait meanwhile. Sessions may
+        be nested. Engines that pool their connections have nothing to do here.
+        """
         ...
 
     def close(self) -> None:

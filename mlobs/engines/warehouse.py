@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -58,6 +59,9 @@ class Warehouse(ABC):
     def _found(self, path: Sequence[str]) -> bool: ...
 
     # What follows from it
+
+    def session(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def kinds(self, source: Source) -> dict[str, FieldKind | None]:
         return {name: kind_of(text, self.dialect) for name, text in self.columns(source).items()}
