@@ -16,7 +16,16 @@ from sqlglot import exp
 
 from mlobs.errors import DataError, nearest
 from mlobs.spec import Model, Table
-from mlobs.states.accuracy import ERROR_BINS_PER_OCTAVE, LOGIT_BINS_PER_UNIT, SUMS, AccuracyState
+from mlobs.states.accuracy import (
+    EPSILON,
+    ERROR_BINS_PER_OCTAVE,
+    LARGEST,
+    LOGIT_BINS_PER_UNIT,
+    PRIOR_EPSILON,
+    SMALLEST_ACTUAL,
+    SUMS,
+    AccuracyState,
+)
 from mlobs.windows import Window
 
 if TYPE_CHECKING:
@@ -30,8 +39,7 @@ ByVersion = dict[str, dict[str, AccuracyState]]
 
 _TEXT = exp.DataType.build("text")
 _DOUBLE = exp.DataType.build("double")
-_LARGEST = "1.7976931348623157e308"
-_EPSILON = "2.220446049250313e-16"
+_LARGEST, _EPSILON, _SMALLEST = repr(LARGEST), repr(EPSILON), repr(SMALLEST_ACTUAL)
 
 _SCORED = {
     "regression": f"""
@@ -48,7 +56,8 @@ _SCORED = {
           CASE WHEN prediction >= 0 AND prediction <= 1 AND (actual = 0 OR actual = 1) THEN 1 ELSE 0 END AS scored,
           CASE WHEN prediction < {_EPSILON} THEN {_EPSILON} WHEN prediction > 1 - {_EPSILON} THEN 1 - {_EPSILON}
             ELSE prediction END AS p,
-          CASE WHEN baseline < 0.000001 THEN 0.000001 WHEN baseline > 0.999999 THEN 0.999999 ELSE baseline END AS q
+          CASE WHEN baseline < {PRIOR_EPSILON!r} THEN {PRIOR_EPSILON!r} WHEN baseline > 1 - {PRIOR_EPSILON!r}
+            THEN 1 - {PRIOR_EPSILON!r} ELSE baseline END AS q
         FROM joined WHERE place = 1""",
     "multiclass": """
         SELECT *,
@@ -82,8 +91,8 @@ _TERMS = {
         "squared_error": "e * e",
         "actual": "actual",
         "abs_actual": "ABS(actual)",
-        "relative_error": "ABS(e / NULLIF(actual, 0))",
-        "relative_rows": "CASE WHEN actual <> 0 THEN 1 ELSE 0 END",
+        "relative_error": f"CASE WHEN ABS(actual) > {_SMALLEST} THEN ABS(e / actual) ELSE 0 END",
+        "relative_rows": f"CASE WHEN ABS(actual) > {_SMALLEST} THEN 1 ELSE 0 END",
         "naive_rows": "CASE WHEN baseline IS NULL THEN 0 ELSE 1 END",
         "naive_abs_error": "ABS(b)",
         "naive_squared_error": "b * b",
@@ -149,29 +158,46 @@ def measure_accuracy_windows(
 
 
 def _state(model: Model, rows: Sequence[Mapping[str, Any]]) -> AccuracyState:
-    names = [n for n in SUMS[model.task] if n != "actual_m2"]
-    total = AccuracyState(model.task)
-    for row in sorted(rows, key=lambda r: (str(r["cell_a"]), str(r["cell_b"]))):
-        labelled = int(row["labelled"] or 0)
-        sums = {name: float(row[f"s_{name}"] or 0.0) for name in names}
-        if model.task == "regression":
-            sums["actual_m2"] = float(row["actual_variance"] or 0.0) * labelled
-        cells = {}
-        if labelled:
-            zero = model.task == "regression" and row["cell_a"] is None
-            cell = ("zero" if zero else str(row["cell_a"]), "" if model.task == "regression" else str(row["cell_b"]))
-            cells[cell] = (labelled, sums.get("probability", 0.0))
-        total = total + AccuracyState(
-            model.task,
-            predictions=int(row["predictions"]),
-            unusable=int(row["unusable"] or 0),
-            unreadable=int(row["unreadable"] or 0),
-            duplicates=int(row["duplicates"] or 0),
-            labelled=labelled,
-            sums=sums,
-            cells=cells,
-        )
+    """The state of one version, segment and window from its result rows, one a cell."""
+    ordered = sorted(rows, key=lambda r: (str(r["cell_a"]), str(r["cell_b"])))
+    labelled = [int(row["labelled"] or 0) for row in ordered]
+    sums = {
+        name: math.fsum(float(row[f"s_{name}"] or 0.0) for row in ordered)
+        for name in SUMS[model.task]
+        if name != "actual_m2"
+    }
+    if model.task == "regression" and sum(labelled):
+        sums["actual_m2"] = _sum_of_squares(ordered, labelled, sums["actual"] / sum(labelled))
+    cells = {
+        _cell(model, row): (count, float(row["s_probability"] or 0.0) if model.task == "binary" else 0.0)
+        for row, count in zip(ordered, labelled, strict=True)
+        if count
+    }
+    return AccuracyState(
+        model.task,
+        predictions=sum(int(row["predictions"]) for row in ordered),
+        unusable=sum(int(row["unusable"] or 0) for row in ordered),
+        unreadable=sum(int(row["unreadable"] or 0) for row in ordered),
+        duplicates=sum(int(row["duplicates"] or 0) for row in ordered),
+        labelled=sum(labelled),
+        sums=sums,
+        cells=cells,
+    )
+
+
+def _sum_of_squares(rows: Sequence[Mapping[str, Any]], labelled: Sequence[int], mean: float) -> float:
+    """Sum of squares of the actuals about their common mean, from each cell's variance and mean."""
+    total = 0.0
+    for row, count in zip(rows, labelled, strict=True):
+        if count:
+            total += count * (float(row["actual_variance"] or 0.0) + (float(row["s_actual"]) / count - mean) ** 2)
     return total
+
+
+def _cell(model: Model, row: Mapping[str, Any]) -> tuple[str, str]:
+    if model.task == "regression":
+        return ("zero" if row["cell_a"] is None else str(row["cell_a"]), "")
+    return str(row["cell_a"]), str(row["cell_b"])
 
 
 def accuracy_query(

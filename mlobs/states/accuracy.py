@@ -62,6 +62,12 @@ LOGIT_BINS_PER_UNIT = 20
 
 LOGIT_CLAMP = 10.0
 
+LARGEST = 1e150
+"""Numbers beyond this count as unusable: their squares overflow."""
+
+SMALLEST_ACTUAL = 1e-9
+"""Relative errors are taken of rows whose |actual| is above this."""
+
 EPSILON = 2.0**-52
 """Probabilities are clipped to [EPSILON, 1 - EPSILON] before their logarithm is taken, as scikit-learn does."""
 
@@ -163,8 +169,8 @@ class AccuracyState:
         if task == "multiclass":
             return _multiclass_rows(np.asarray(actual).astype(str), np.asarray(prediction).astype(str), baseline)
         y, p = np.asarray(actual, float), np.asarray(prediction, float)
-        known = np.isfinite(y)
-        usable = np.isfinite(p) if task == "regression" else (p >= 0) & (p <= 1)
+        known = np.abs(y) <= LARGEST
+        usable = np.abs(p) <= LARGEST if task == "regression" else (p >= 0) & (p <= 1)
         readable = known if task == "regression" else (y == 0) | (y == 1)
         scored = usable & readable
         counts = (len(y), int((~usable).sum()), int((known & ~readable & usable).sum()), 0, int(scored.sum()))
@@ -212,7 +218,8 @@ class AccuracyState:
 def _regression_rows(y: Array, p: Array, baseline: float) -> tuple[dict[str, float], dict[Cell, tuple[int, float]]]:
     e, b = p - y, baseline - y
     covered = float(math.isfinite(baseline))
-    relative = np.abs(e[y != 0] / y[y != 0])
+    divisible = np.abs(y) > SMALLEST_ACTUAL
+    relative = np.abs(e[divisible] / y[divisible])
     sums = {
         "error": e.sum(),
         "abs_error": np.abs(e).sum(),
