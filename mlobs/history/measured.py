@@ -259,7 +259,7 @@ class Measured:
         if live:
             query = query.where(c.superseded_at.is_(None))
         with self.database.read() as connection:
-            return [_stored_verdict(row) for row in connection.execute(query)]
+            return [stored_verdict(row) for row in connection.execute(query)]
 
     # Arrivals
 
@@ -449,7 +449,8 @@ def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(None if row[name] != row[name] else row[name] for name in CONTENT)
 
 
-def _stored_verdict(row: Row[Any]) -> StoredVerdict:
+def stored_verdict(row: Row[Any]) -> StoredVerdict:
+    """What a row of the verdicts table says."""
     verdict = Verdict(
         row.status,
         row.table_name,

@@ -1,0 +1,212 @@
+"""Failed verdicts -> groups with one cause each: pure functions of verdicts and lineage; no database.
+
+Three steps. Failures of one metric in windows that touch (or lie at most `gap` windows apart) are one episode.
+Episodes that begin while a stronger one lasts on the same table, or one lasts on a table upstream, are explained by it.
+What nothing explains is a cause, together with what fails beside it on the same table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from mlobs.detectors.verdict import Severity, Verdict
+from mlobs.windows import Window
+
+GAP = 1
+"""Passing windows between two failures of one metric that still count as one episode."""
+
+RANK: Mapping[str, int] = {"none": 0, "warn": 1, "error": 2}
+
+PERFORMANCE = ".performance"
+"""What the name of a model's accuracy ends with, where other verdicts name a table."""
+
+
+class Key(NamedTuple):
+    """Which metric a verdict is about."""
+
+    table: str
+    detector: str
+    field: str
+    metric: str
+    segment: str
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Key:
+        return cls(verdict.table, verdict.detector, verdict.field, verdict.metric, verdict.segment)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One metric that fails in windows that touch, oldest first."""
+
+    key: Key
+    verdicts: tuple[Verdict, ...]
+
+    @cached_property
+    def start(self) -> datetime:
+        return self.verdicts[0].window.start
+
+    @cached_property
+    def end(self) -> datetime:
+        return max(v.window.end for v in self.verdicts)
+
+    @cached_property
+    def severity(self) -> Severity:
+        return max((v.severity for v in self.verdicts), key=RANK.__getitem__)
+
+    @cached_property
+    def patience(self) -> datetime:
+        """Until when a failure still belongs to this episode, or is explained by it."""
+        longest = max(v.window.length for v in self.verdicts[-3:])
+        return self.end + GAP * longest
+
+    @cached_property
+    def data_fault(self) -> bool:
+        """Whether the data is broken, rather than changed or badly predicted."""
+        return self.severity == "error" and self.key.detector != "accuracy"
+
+    def begins_during(self, other: Episode) -> bool:
+        return other.start <= self.start <= other.patience
+
+    def touches(self, other: Episode) -> bool:
+        return self.start <= other.patience and other.start <= self.patience
+
+
+@dataclass
+class Group:
+    """Episodes with one cause; the first table is where it began."""
+
+    table: str
+    data_fault: bool
+    episodes: list[Episode] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [verdict for episode in self.episodes for verdict in episode.verdicts]
+
+    @property
+    def start(self) -> datetime:
+        return min(e.start for e in self.episodes)
+
+
+def episodes(verdicts: Iterable[Verdict]) -> list[Episode]:
+    """Failed verdicts as episodes, by onset."""
+    by_key: dict[Key, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_key[Key.of(verdict)].append(verdict)
+    found = []
+    for key, failures in by_key.items():
+        run: list[Verdict] = []
+        for verdict in sorted(failures, key=lambda v: v.window):
+            if run and verdict.window.start > Episode(key, tuple(run)).patience:
+                found.append(Episode(key, tuple(run)))
+                run = []
+            run.append(verdict)
+        found.append(Episode(key, tuple(run)))
+    return sorted(found, key=lambda e: (e.start, e.key))
+
+
+def group(verdicts: Iterable[Verdict], lineage: Mapping[str, Sequence[str]]) -> list[Group]:
+    """Failed verdicts grouped by cause, by onset.
+
+    A data fault upstream explains every failure that begins while it lasts; a milder failure upstream explains all but
+    data faults. On one table a data fault explains the milder failures that begin while it lasts. The same verdicts in
+    any order give the same groups.
+
+    Args:
+        lineage: table -> the tables it is made from.
+    """
+    order = upstream_first(lineage, {v.table for v in verdicts})
+    ancestors = {table: upstream(lineage, table) for table in order}
+    by_table: dict[str, list[Episode]] = defaultdict(list)
+    for episode in episodes(verdicts):
+        by_table[episode.key.table].append(episode)
+    groups: list[Group] = []
+    home: dict[int, Group] = {}
+    for table in order:
+        above = [e for other in order if other in ancestors[table] for e in by_table[other] if id(e) in home]
+        for episode in sorted(by_table[table], key=lambda e: (not e.data_fault, e.start, e.key)):
+            cause = _cause(episode, above + [e for e in by_table[table] if id(e) in home])
+            found = home[id(cause)] if cause else _beside(episode, table, groups)
+            found.episodes.append(episode)
+            home[id(episode)] = found
+    return sorted(groups, key=lambda g: (g.start, g.table, not g.data_fault))
+
+
+def _cause(episode: Episode, candidates: Sequence[Episode]) -> Episode | None:
+    """The episode that best explains this one: a data fault before others, then the one whose onset is nearest."""
+    explaining = [
+        other
+        for other in candidates
+        if episode.begins_during(other)
+        and (other.data_fault or not episode.data_fault)
+        and (other.key.table != episode.key.table or (other.data_fault and not episode.data_fault))
+    ]
+    return max(explaining, key=lambda e: (e.data_fault, e.start), default=None)
+
+
+def _beside(episode: Episode, table: str, groups: list[Group]) -> Group:
+    """The group of this table and kind that the episode touches; a new one if it touches none.
+
+    Episodes come by onset, so that one which touches two groups would have joined these before.
+    """
+    for known in groups:
+        alike = known.table == table and known.data_fault == episode.data_fault
+        if alike and any(episode.touches(e) for e in known.episodes if e.key.table == table):
+            return known
+    groups.append(Group(table, episode.data_fault))
+    return groups[-1]
+
+
+def upstream_first(lineage: Mapping[str, Sequence[str]], tables: Iterable[str]) -> list[str]:
+    """The tables so that each comes after all that it is made from; in cycles, by name.
+
+    >>> upstream_first({"c": ["b"], "b": ["a"]}, ["c", "a", "b"])
+    ['a', 'b', 'c']
+    """
+    return sorted(set(tables), key=lambda t: (len(upstream(lineage, t)), t))
+
+
+def upstream(lineage: Mapping[str, Sequence[str]], table: str) -> set[str]:
+    """All that a table is made from, directly or not."""
+    return _reachable(lineage, table)
+
+
+def downstream(lineage: Mapping[str, Sequence[str]], table: str) -> set[str]:
+    """All that is made from a table, directly or not."""
+    reverse: dict[str, list[str]] = defaultdict(list)
+    for product, sources in lineage.items():
+        for source in sources:
+            reverse[source].append(product)
+    return _reachable(reverse, table)
+
+
+def _reachable(edges: Mapping[str, Sequence[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        node = waiting.pop()
+        if node not in seen and node != start:
+            seen.add(node)
+            waiting.extend(edges.get(node, ()))
+    return seen
+
+
+def model_of(table: str) -> str | None:
+    """The model whose accuracy goes by that name; None for a table.
+
+    >>> model_of("arrival_delay.performance"), model_of("flights.features")
+    ('arrival_delay', None)
+    """
+    return table.removesuffix(PERFORMANCE) if table.endswith(PERFORMANCE) else None
+
+
+def hull(verdicts: Iterable[Verdict]) -> Window:
+    """The smallest window around all of them."""
+    windows = [v.window for v in verdicts]
+    return Window(min(w.start for w in windows), max(w.end for w in windows))

@@ -1,0 +1,131 @@
+"""What an incident is: frozen records, read from and written to history by `ledger`. Plain data; no database here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from mlobs.detectors.verdict import Range, Severity, Verdict
+from mlobs.incidents.grouping import Key
+from mlobs.windows import Window
+
+State = Literal["open", "acknowledged", "expected", "resolved"]
+Happening = Literal["opened", "worse", "reopened", "resolved", "acknowledged", "expected", "merged"]
+"""What can happen to an incident. `worse`: more severe, or further tables or models fail. `merged`: it had the same
+cause as an older one, which goes on for both."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What an incident touches, the cause first.
+
+    Attributes:
+        tables: tables (and performances, "model.performance") with failures, upstream first.
+        fields: "table.field" of the fields that fail, upstream first, then the strongest first.
+        checks: names of the checks that fail.
+        models: every model downstream of the cause, failing or not.
+        held: models whose predictions are made from a table with a data fault.
+    """
+
+    tables: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, list[str]]:
+        return {name: list(names) for name, names in vars(self).items()}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Touched:
+        return cls(**{name: tuple(names) for name, names in plain.items()})
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Failures with one cause.
+
+    Attributes:
+        state: `open`, `acknowledged` (somebody works on it), `expected` (it was fine) or `resolved`.
+        severity: the worst of its failures; `error` for broken data or accuracy, `warn` for a change worth a look.
+        table: where it began.
+        title: a line for a list.
+        reason: the sentence of its strongest failure.
+        window: from the first to the last failing window.
+        opened_at, changed_at, resolved_at: in the time that `update` was given.
+        acknowledged_by: who took it first, "" if nobody did.
+        announced: whether messages are sent of it; not so for old windows that were looked at in hindsight.
+        touched: what it touches.
+    """
+
+    id: int
+    state: State
+    severity: Severity
+    table: str
+    title: str
+    reason: str
+    window: Window
+    opened_at: datetime
+    changed_at: datetime
+    resolved_at: datetime | None = None
+    acknowledged_by: str = ""
+    announced: bool = True
+    touched: Touched = Touched()
+
+    @property
+    def active(self) -> bool:
+        """Whether it still needs somebody: open or acknowledged."""
+        return self.state in ("open", "acknowledged")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One failure that belongs to an incident; `failing` is False once it was judged again and passed, or was excused."""
+
+    key: Key
+    window: Window
+    severity: Severity
+    score: float
+    reason: str
+    failing: bool = True
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Member:
+        return cls(Key.of(verdict), verdict.window, verdict.severity, verdict.score, verdict.reason)
+
+    @property
+    def place(self) -> tuple[Key, Window]:
+        """What tells it from other failures."""
+        return self.key, self.window
+
+    @property
+    def verdict(self) -> Verdict:
+        """As a failed verdict, without value and range."""
+        key, unknown = self.key, Range(float("-inf"), float("inf"), 0.0)
+        return Verdict(
+            status="failed",
+            table=key.table,
+            field=key.field,
+            metric=key.metric,
+            segment=key.segment,
+            window=self.window,
+            value=float("nan"),
+            expected=unknown,
+            severity=self.severity,
+            reason=self.reason,
+            detector=key.detector,
+            score=self.score,
+        )
+
+
+@dataclass(frozen=True)
+class IncidentEvent:
+    """Something that happened to an incident: what, when, by whom ("mlobs" for what happens by itself)."""
+
+    incident_id: int
+    at: datetime
+    kind: Happening
+    by: str
+    note: str
