@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlobs.cli import acting, reading, setup
+from mlobs.cli import acting, answering, reading, setup
 from mlobs.cli.application import app
 
-__all__ = ["acting", "app", "reading", "setup"]
+__all__ = ["acting", "answering", "app", "reading", "setup"]

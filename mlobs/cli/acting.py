@@ -91,8 +91,16 @@ def check(
             at = window_at(model.predictions, window) if window else newest_window(model.predictions, moment)
             verdicts += opened.monitoring.score(model, at, moment)[0]
             step()
+        _file(opened, moment)
     _tell(verdicts, json)
     _leave(verdicts, fail_on)
+
+
+def _file(opened: Opened, now: datetime) -> None:
+    """Groups what failed into incidents; what is said of it is sent by the alerts sensor, not from here."""
+    from mlobs.incidents import update
+
+    update(opened.history, opened.project.lineage(), now)
 
 
 def _tell(verdicts: Sequence[Verdict], json: bool) -> None:
@@ -188,6 +196,7 @@ def backfill(
             verdicts = _backfill_model(opened, models[0], first, last, moment)
         else:
             verdicts = _backfill_table(opened, tables[0], first, last, load, moment)
+        _file(opened, moment)
     _tell_windows(what, verdicts, json)
     _leave([v for found in verdicts.values() for v in found], fail_on)
 

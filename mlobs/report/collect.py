@@ -64,7 +64,7 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
     )
     accuracy = accuracy_story(model, history, verdicts[performance], since, now)
     decisions = _decisions(model, history, since, now)
-    incidents = _incidents(model, history, now)
+    incidents = _incidents(model, history, since, now)
     known = {table.id: remembered(table, history, since, now) for table in tables.values()}
     stories = tuple(
         _table_story(table, role, verdicts[table.id], known[table.id], history, since, now)
@@ -340,12 +340,10 @@ def _fact(name: str, value: Any) -> str:
     return str(value)
 
 
-def _incidents(model: Model, history: History, now: datetime) -> tuple[IncidentLine, ...]:
+def _incidents(model: Model, history: History, since: datetime, now: datetime) -> tuple[IncidentLine, ...]:
     """The incidents that touch the model or its tables, newest first."""
-    from mlobs.incidents.ledger import select_incidents
+    from mlobs.incidents import incidents
 
-    with history.database.read() as connection:
-        found = select_incidents(connection)
     names = {model.name, performance_name(model), *(table.id for table in model.tables.values())}
     lines = [
         IncidentLine(
@@ -358,7 +356,7 @@ def _incidents(model: Model, history: History, now: datetime) -> tuple[IncidentL
             detail=incident.reason,
             touched=tuple(dict.fromkeys((*incident.touched.tables, *incident.touched.models))),
         )
-        for incident in found
+        for incident in incidents(history, since=since, until=now)
         if incident.opened_at <= now and names & {incident.table, *incident.touched.tables, *incident.touched.models}
     ]
     lines.sort(key=lambda line: (line.opened, int(line.id)), reverse=True)

@@ -100,7 +100,7 @@ def model_html(page: ModelPage) -> str:
             policy=_policy(scripts),
             style=_style(),
             scripts=scripts,
-            plots=plots.payload(page_plots(page, sentences)),
+            plots=plots.payload(page_plots(page)),
             said=sentences,
             heat_said=heat_said,
             version_facts=list(dict.fromkeys(name for card in page.versions for name, _ in card.facts)),
@@ -118,7 +118,7 @@ def _style() -> Markup:
     return Markup(_asset("style.css"))
 
 
-def page_plots(page: ModelPage, said: dict[str, Any]) -> dict[str, Plot]:
+def page_plots(page: ModelPage) -> dict[str, Plot]:
     """All plots of the page by the name that its element carries."""
     drawn: dict[str, Plot] = {}
     if page.accuracy.points:

@@ -76,7 +76,7 @@ def test_a_tooltip_shows_hostile_text_as_text(written: Path, tmp_path: Path) -> 
         text = (
             INSIDE
             + """
-            return inside(document).filter(e => e.classList.contains('bk-tooltip-row-value')).map(e => e.textContent)"""
+            return inside(document).filter(e => e.classList.contains('bk-tooltip-row-value')).map(e => e.textContent.trim())"""
         )
         from selenium.webdriver.support.ui import WebDriverWait
 

@@ -62,12 +62,12 @@
       labels.entries = labels.entries.map(([at, text]) => [at, text.length > 15 ? text.slice(0, 14) + "…" : text]);
     }
     const root = found.get(item.root_id).attributes;
+    if (coarse) root.toolbar.attributes.active_drag = null;  // a finger scrolls the page
     if (narrow.matches && plot.kind === "accuracy") root.height = 260;
     if (narrow.matches) element.style.minHeight = root.height + "px";
     remove(element);
     const views = await Bokeh.embed.embed_item(item, element);
     drawn.set(element, views);
-    if (coarse) for (const view of views.roots) view.model.toolbar.active_drag = null;  // a finger scrolls the page
     element.dataset.drawn = "yes";
   }
 
