@@ -14,7 +14,7 @@ from dagster import AssetRecordsFilter
 from mlobs.detectors.verdict import Verdict
 from mlobs.orchestration.calendar import Calendar, Family
 from mlobs.orchestration.deployment import Deployment, clear_failures
-from mlobs.orchestration.evaluations import Evaluation, Picture, evaluate
+from mlobs.orchestration.evaluations import evaluate
 from mlobs.orchestration.runs import windows_of
 from mlobs.orchestration.specs import accuracy_check, op_name, table_checks
 from mlobs.spec import Model, Table
@@ -98,7 +98,7 @@ def check_op(
                 context.op_execution_context.instance, key, [family.calendar.key(w) for w in windows]
             )
             for name in names:
-                yield from evaluations(name, judged, family.calendar, key, targets, picture)
+                yield from evaluations(name, judged, family.calendar, key, targets)
                 yield dg.Output(None, output_name=dg.AssetCheckSpec(name, asset=key).get_python_identifier())
 
     return checks
@@ -110,11 +110,13 @@ def evaluations(
     calendar: Calendar,
     key: dg.AssetKey,
     targets: Mapping[str, Any],
-    picture: Picture | None = None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """One evaluation of a check per window of a backfill; none blocks, since predictions refuse faulty windows themselves."""
+    """One evaluation of a check per window of a backfill, without pictures.
+
+    None blocks: one faulty window would stop all others, and predictions refuse a faulty window themselves.
+    """
     for window, verdicts in judged.items():
-        found: Evaluation = evaluate(name, verdicts, picture)
+        found = evaluate(name, verdicts)
         partition = calendar.key(window)
         yield dg.AssetCheckEvaluation(
             asset_key=key,
