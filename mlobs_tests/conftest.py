@@ -239,11 +239,14 @@ def fill(engine: Engine) -> FillTable:
 
 
 def _fill_duckdb(engine: Any, table: Table, rows: pa.Table) -> None:
+    from sqlglot import exp
+
     with engine._connection(write=True) as connection:
-        if schema := table.schema:
-            connection.execute(engine.sql(create_schema(Table("-", time="-", key="-", schema=schema))))
+        if table.schema:
+            connection.execute(engine.sql(create_schema(table)))
         connection.register("filling", rows)
-        connection.execute(f"CREATE TABLE {engine.sql(table_node(table.path))} AS SELECT * FROM filling")
+        made = exp.Create(this=table_node(table.path), kind="TABLE", expression=exp.select("*").from_("filling"))
+        connection.execute(engine.sql(made))
 
 
 def _fill_postgres(engine: Any, table: Table, rows: pa.Table) -> None:
@@ -258,9 +261,13 @@ def _fill_postgres(engine: Any, table: Table, rows: pa.Table) -> None:
 
 
 def _fill_spark(engine: Any, table: Table, rows: pa.Table) -> None:
+    from mlobs.engines.session import _Hands
+
     if table.schema:
-        engine.session.sql(engine.sql(create_schema(table)))
-    engine.session.createDataFrame(rows).write.saveAsTable(engine.sql(table_node(table.path)))
+        engine.spark.sql(engine.sql(create_schema(table)))
+    with engine._work() as session:
+        schema = _Hands(engine, session)._schema(rows)
+        session.createDataFrame(rows, schema=schema).write.saveAsTable(engine.sql(table_node(table.path)))
 
 
 _FILL = {"duckdb": _fill_duckdb, "postgres": _fill_postgres, "spark": _fill_spark}

@@ -60,9 +60,9 @@ class Forms:
         if self.dialect in ("postgres", "snowflake"):
             return exp.EQ(this=x.copy(), expression=exp.cast(exp.Literal.string("NaN"), "double"))
         if self.dialect == "bigquery":
-            return exp.Anonymous(this="IS_NAN", expressions=[x.copy()])
+            return _call("IS_NAN", x)
         if self.dialect == "clickhouse":
-            return exp.Anonymous(this="isNaN", expressions=[x.copy()])
+            return _call("isNaN", x)
         return exp.IsNan(this=x.copy())
 
     def as_double(self, x: exp.Expr) -> exp.Expression:
@@ -72,7 +72,7 @@ class Forms:
     def text_length(self, x: exp.Expr) -> exp.Expression:
         """Length in characters (code points), never bytes."""
         if self.dialect == "clickhouse":
-            return exp.Anonymous(this="lengthUTF8", expressions=[x.copy()])
+            return _call("lengthUTF8", x)
         return exp.Length(this=x.copy())
 
     def matches(self, x: exp.Expr, pattern: str) -> exp.Expression:
@@ -80,72 +80,61 @@ class Forms:
 
         The pattern must stay within what RE2, Java and POSIX share: classes such as [0-9], groups, *, +, ?, {n,m}, |.
         """
-        whole = exp.Literal.string(f"^({pattern})$")
+        # Java's $ also matches before a last line feed.
+        end = "$(?!\\n)" if self.dialect in ("spark", "databricks") else "$"
+        whole = exp.Literal.string(f"^({pattern}){end}")
         return exp.RegexpLike(this=x.copy(), expression=whole)
 
     def hash64(self, x: exp.Expr) -> exp.Expression:
         """A non-negative 63-bit integer hash of a value; NULL for NULL. Equal values of one type hash alike; stable within
         one engine, not between engines."""
+        text = exp.cast(x.copy(), "text")
         if self.dialect == "duckdb":
-            hashed = exp.Anonymous(this="hash", expressions=[x.copy()])
-            shifted = exp.BitwiseRightShift(this=hashed, expression=exp.Literal.number(1))
-            return exp.case().when(x.copy().is_(exp.null()).not_(), exp.cast(shifted, "bigint"))
-        value = exp.cast(x.copy(), "text")
+            shifted = exp.BitwiseRightShift(this=_call("hash", x), expression=exp.Literal.number(1))
+            return self._unless_null(x, exp.cast(shifted, "bigint"))
         if self.dialect == "postgres":
-            hashed: exp.Expression = exp.Anonymous(this="hashtextextended", expressions=[value, exp.Literal.number(0)])
-        elif self.dialect in ("spark", "databricks"):
-            whole = exp.BitwiseAnd(
-                this=exp.Anonymous(this="xxhash64", expressions=[x.copy()]), expression=_POSITIVE.copy()
+            return exp.BitwiseAnd(
+                this=_call("hashtextextended", text, exp.Literal.number(0)), expression=_POSITIVE.copy()
             )
-            return exp.case().when(x.copy().is_(exp.null()).not_(), whole)
-        elif self.dialect == "snowflake":
-            whole = exp.Anonymous(
-                this="BITAND", expressions=[exp.Anonymous(this="HASH", expressions=[x.copy()]), _POSITIVE.copy()]
+        if self.dialect in ("spark", "databricks"):
+            return self._unless_null(x, exp.BitwiseAnd(this=_call("xxhash64", x), expression=_POSITIVE.copy()))
+        if self.dialect == "snowflake":
+            return self._unless_null(x, _call("BITAND", _call("HASH", x), _POSITIVE))
+        if self.dialect == "bigquery":
+            return exp.BitwiseAnd(this=_call("FARM_FINGERPRINT", text), expression=_POSITIVE.copy())
+        if self.dialect == "trino":
+            return _call(
+                "BITWISE_AND", _call("FROM_BIG_ENDIAN_64", _call("XXHASH64", _call("TO_UTF8", text))), _POSITIVE
             )
-            return exp.case().when(x.copy().is_(exp.null()).not_(), whole)
-        elif self.dialect == "bigquery":
-            hashed = exp.Anonymous(this="FARM_FINGERPRINT", expressions=[value])
-        elif self.dialect == "trino":
-            encoded = exp.Anonymous(this="XXHASH64", expressions=[exp.Anonymous(this="TO_UTF8", expressions=[value])])
-            number = exp.Anonymous(this="FROM_BIG_ENDIAN_64", expressions=[encoded])
-            return exp.Anonymous(this="BITWISE_AND", expressions=[number, _POSITIVE.copy()])
-        else:
-            inner = exp.Anonymous(this="cityHash64", expressions=[value])
-            return exp.Anonymous(
-                this="toInt64",
-                expressions=[exp.Anonymous(this="bitShiftRight", expressions=[inner, exp.Literal.number(1)])],
-            )
-        return exp.BitwiseAnd(this=hashed, expression=_POSITIVE.copy())
+        return _call("toInt64", _call("bitShiftRight", _call("cityHash64", text), exp.Literal.number(1)))
+
+    def _unless_null(self, x: exp.Expr, value: exp.Expression) -> exp.Expression:
+        return exp.Case(ifs=[exp.If(this=exp.Not(this=exp.Is(this=x.copy(), expression=exp.null())), true=value)])
 
     def epoch_us(self, x: exp.Expr, column_type: str) -> exp.Expression:
         """Microseconds since 1970-01-01 UTC as an integer, of a date or timestamp column of that type."""
         zoned = "timestamptz" if has_zone(column_type, self.dialect) else "timestampntz"
         value = exp.cast(x.copy(), zoned + ("(6)" if self.dialect == "trino" else ""))
+        micros = exp.Literal.number(1000000)
         if self.dialect == "duckdb":
-            return exp.Anonymous(this="epoch_us", expressions=[value])
+            return _call("epoch_us", value)
         if self.dialect == "postgres":
-            seconds = exp.Extract(this=exp.var("EPOCH"), expression=value)
-            return exp.cast(exp.Mul(this=seconds, expression=exp.Literal.number(1000000)), "bigint")
-        if self.dialect in ("spark", "databricks"):
-            return exp.Anonymous(this="unix_micros", expressions=[exp.cast(x.copy(), "timestamptz")])
+            seconds: exp.Expression = exp.Extract(this=exp.var("EPOCH"), expression=value)
+            return exp.cast(exp.Mul(this=seconds, expression=micros), "bigint")
+        if self.dialect in ("spark", "databricks", "bigquery"):
+            return _call("unix_micros", exp.cast(x.copy(), "timestamptz"))
         if self.dialect == "snowflake":
-            return exp.Anonymous(this="DATE_PART", expressions=[exp.var("EPOCH_MICROSECOND"), value])
-        if self.dialect == "bigquery":
-            return exp.Anonymous(this="UNIX_MICROS", expressions=[exp.cast(x.copy(), "timestamptz")])
+            return _call("DATE_PART", exp.var("EPOCH_MICROSECOND"), value)
         if self.dialect == "trino":
-            seconds = exp.Anonymous(this="TO_UNIXTIME", expressions=[value])
-            return exp.cast(exp.Mul(this=seconds, expression=exp.Literal.number(1000000)), "bigint")
-        exact = exp.Anonymous(
-            this="toDateTime64", expressions=[x.copy(), exp.Literal.number(6), exp.Literal.string("UTC")]
-        )
-        return exp.Anonymous(this="toUnixTimestamp64Micro", expressions=[exact])
+            return exp.cast(exp.Mul(this=_call("TO_UNIXTIME", value), expression=micros), "bigint")
+        exact = _call("toDateTime64", x, exp.Literal.number(6), exp.Literal.string("UTC"))
+        return _call("toUnixTimestamp64Micro", exact)
 
     def moment(self, value: datetime, column_type: str) -> exp.Expression:
         """A literal that compares with a time column of that type; a column without zone holds UTC."""
         text = instant(value).strftime("%Y-%m-%d %H:%M:%S.%f")
         if self.dialect == "clickhouse":
-            micros = [exp.Literal.string(text), exp.Literal.number(6), exp.Literal.string("UTC")]
-            return exp.Anonymous(this="toDateTime64", expressions=micros)
+            return _call("toDateTime64", exp.Literal.string(text), exp.Literal.number(6), exp.Literal.string("UTC"))
         precision = "(6)" if self.dialect == "trino" else ""
         if has_zone(column_type, self.dialect):
             return exp.cast(exp.Literal.string(text + "+00:00"), f"timestamptz{precision}")
@@ -157,3 +146,7 @@ class Forms:
             this=exp.GTE(this=column.copy(), expression=self.moment(window.start, column_type)),
             expression=exp.LT(this=column.copy(), expression=self.moment(window.end, column_type)),
         )
+
+
+def _call(name: str, *arguments: exp.Expr) -> exp.Expression:
+    return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])

@@ -1,4 +1,4 @@
-"""Warehouses behind a SQLAlchemy URL: Postgres, and Snowflake, BigQuery, Databricks, Trino, ClickHouse. SQLAlchemy lives here only.
+"""Warehouses behind a SQLAlchemy URL: Postgres, and Snowflake, BigQuery, Databricks, Trino, ClickHouse. SQLAlchemy lives here.
 
 Text that runs is made by sqlglot as everywhere; SQLAlchemy gives the URL, the pool, the drivers and their errors.
 """
@@ -148,7 +148,7 @@ class ServerWarehouse(Warehouse):
 
     def _types(self, connection: Connection, result: CursorResult[Any]) -> list[str]:
         """The column types of an open result, as the engine prints them."""
-        cursor = result.cursor
+        cursor: Any = result.cursor
         if cursor is None or cursor.description is None:
             return []
         codes = [
@@ -289,7 +289,7 @@ class _Hands:
         """Insert rows into a table: by COPY in Postgres, else in batches."""
         names = rows.column_names
         values = zip(*(column.to_pylist() for column in rows.columns), strict=True)
-        driver = self._connection.connection.cursor()
+        driver: Any = self._connection.connection.cursor()
         if hasattr(driver, "copy"):
             text = self._engine.sql(statements.copy_into(node, names))
             with self._engine._speaking(), _as_sqlalchemy(), driver, driver.copy(text) as copy:

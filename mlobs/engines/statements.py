@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -37,7 +38,7 @@ def create_staged(staged: exp.Expression, table: Table, names: Sequence[str], *,
 
 def drop_table(node: exp.Expression) -> exp.Expression:
     # Parsed, since releases of sqlglot differ in where a DROP keeps its table.
-    drop = sqlglot.parse_one("DROP TABLE IF EXISTS t")
+    drop = cast(exp.Expression, sqlglot.parse_one("DROP TABLE IF EXISTS t"))
     for table in drop.find_all(exp.Table):
         table.replace(node.copy())
     return drop
@@ -130,3 +131,7 @@ def merge_staged(table: Table, names: Sequence[str], staged: exp.Expression, ins
             ]
         ),
     )
+
+
+def rename_table(old: Sequence[str], new: Sequence[str]) -> exp.Expression:
+    return exp.Alter(this=table_node(old), kind="TABLE", actions=[exp.AlterRename(this=table_node(new))])

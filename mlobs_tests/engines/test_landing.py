@@ -100,7 +100,9 @@ def test_an_all_null_column_takes_the_type_that_comes(engine: Engine) -> None:
 def test_text_in_a_number_column_refuses_and_changes_nothing(engine: Engine) -> None:
     engine.land(FLIGHTS, FIRST, frame([1], "2013-04-01", x=[1.0]))
     before = (engine.columns(Source.table(FLIGHTS.path)), rows(engine))
-    with pytest.raises(DataError, match=r"table 'flights', window 2013-04-01: column 'x' is .* the delivered 'n/a' would"):
+    with pytest.raises(
+        DataError, match=r"table 'flights', window 2013-04-01: column 'x' is .* the delivered 'n/a' would"
+    ):
         engine.land(FLIGHTS, FIRST, frame([1, 2], "2013-04-01", x=["3", "n/a"], new=[1, 2]))
     assert (engine.columns(Source.table(FLIGHTS.path)), rows(engine)) == before
 
