@@ -174,10 +174,13 @@ def training(deployment: Deployment, model: Model) -> dg.AssetsDefinition:
                 deployment.now(),
                 trigger=tags.get(TRIGGER, "manual"),
                 reason=tags.get(REASON, ""),
+                cause=tags.get("dagster/run_key", context.run.run_id),
                 progress=context.log.info,
             )
         yield dg.MaterializeResult(asset_key=set_spec.key, metadata=training_set_metadata(outcome))
-        yield dg.MaterializeResult(asset_key=model_spec.key, metadata=model_metadata(deployment, model, outcome))
+        yield dg.MaterializeResult(
+            asset_key=model_spec.key, metadata=model_metadata(deployment, model, outcome, tags.get(TRIGGER, "manual"))
+        )
 
     return train
 
@@ -194,14 +197,14 @@ def training_set_metadata(outcome: "Outcome") -> dict[str, Any]:
     }
 
 
-def model_metadata(deployment: Deployment, model: Model, outcome: "Outcome") -> dict[str, Any]:
+def model_metadata(deployment: Deployment, model: Model, outcome: "Outcome", trigger: str) -> dict[str, Any]:
     """Version, decision with its reason, and the numbers that Dagster plots from version to version."""
     training, comparison = outcome.training, outcome.comparison
     metadata: dict[str, Any] = {
         "version": outcome.version.version,
         "decision": "promoted" if outcome.promoted else "refused",
         "reason": outcome.reason,
-        "asked for by": training.cause or "hand",
+        "trigger": trigger,
         "asked because": training.reason or "asked for by hand",
         f"cross-validated {training.metric}": float(training.cv_error),
         "fit seconds": float(training.fit_seconds),

@@ -173,8 +173,8 @@ class Replay:
             data = sensor.evaluate_tick(context)
         for event in data.asset_events:
             self.instance.report_runless_asset_event(event)
-        job = sensor.job_name if sensor.has_jobs else ""
-        runs, repeated = self._launch(job, data.run_requests or [], {SENSOR: name})
+        jobs = [job.name for job in sensor.jobs] if sensor.has_jobs else []
+        runs, repeated = self._launch(jobs[0] if len(jobs) == 1 else "", data.run_requests or [], {SENSOR: name})
         return self._finish(name, "sensor", started, data.skip_message or "", runs, repeated, data.cursor)
 
     def _launch(
@@ -201,12 +201,17 @@ class Replay:
 
     def cursor(self, name: str) -> str | None:
         """The sensor's cursor, as the instance remembers it."""
-        if name not in self._cursors:
+        if name not in self._cursors and self._remembers:
             origin = self._origin(name)
             state = self.instance.get_instigator_state(origin.get_id(), origin.get_selector().get_id())
             data = state.instigator_data if state else None
             self._cursors[name] = getattr(data, "cursor", None)
-        return self._cursors[name]
+        return self._cursors.get(name)
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether the instance keeps cursors and ticks; an ephemeral one doesn't."""
+        return not self.instance.is_ephemeral
 
     def _origin(self, name: str) -> Any:
         from dagster._core.remote_origin import (
@@ -232,7 +237,7 @@ class Replay:
         """Save the cursor and record the tick."""
         if kind == "sensor" and cursor != self._cursors.get(name):
             self._save_cursor(name, cursor, started)
-        if runs or self.record_skips:
+        if self._remembers and (runs or self.record_skips):
             self._record(name, kind, started, skipped, runs, cursor)
         return Tick(name, "" if runs else skipped, runs, repeated)
 
@@ -240,6 +245,9 @@ class Replay:
         from dagster._core.definitions.run_request import InstigatorType
         from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
+        self._cursors[name] = cursor
+        if not self._remembers:
+            return
         origin = self._origin(name)
         sensor = self.repository.get_sensor_def(name)
         data = SensorInstigatorData(
@@ -254,7 +262,6 @@ class Replay:
             self.instance.update_instigator_state(state)
         else:
             self.instance.add_instigator_state(state)
-        self._cursors[name] = cursor
 
     def _record(
         self, name: str, kind: str, started: float, skipped: str, runs: tuple[Run, ...], cursor: str | None

@@ -1,0 +1,105 @@
+"""The retraining sensor: one run per failed evaluation, hold and wait with a reason, decisions remembered."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mlobs.history import History
+from mlobs.orchestration.replay import Tick
+from mlobs.orchestration.sensors import Failure, Memory
+from mlobs_tests.orchestration.conftest import Morning
+
+FIRST = Failure(7, "basket/performance:accuracy", "2024-02-05", "run-a", 100.0)
+SECOND = Failure(5, "basket/performance:accuracy", "2024-02-06", "run-b", 160.0)  # planned earlier, evaluated later
+
+
+def test_memory_sees_each_failure_once_whatever_the_order_of_ids() -> None:
+    memory, fresh = Memory().noting([FIRST])
+    assert (fresh, memory.pending) == ([FIRST], FIRST)
+    memory, fresh = memory.noting([FIRST, SECOND])
+    assert (fresh, memory.pending) == ([SECOND], SECOND)
+    memory, fresh = replace(memory, pending=None).noting([FIRST, SECOND])
+    assert (fresh, memory.pending) == ([], None)
+
+
+def test_memory_survives_its_cursor() -> None:
+    memory = Memory(160.0, (7, 5), SECOND, "wait")
+    assert Memory.read(memory.write()) == memory
+    assert Memory.read(None) == Memory()
+    assert json.loads(Memory().write())["pending"] is None
+
+
+def days(morning: Morning, first: int, last: int, **script: object) -> list[Tick]:
+    """Mornings of February, one after the other; what the retraining sensor said on each."""
+    ticks = []
+    for day in range(first, last + 1):
+        morning.at(f"2024-02-{day:02}", **script)
+        morning.tick("daily_schedule")
+        ticks.append(morning.tick("retraining"))
+    return ticks
+
+
+@pytest.fixture
+def changed(morning: Morning) -> Morning:
+    """The world changes on the first of February."""
+    morning.shop.say(changed="2024-02-01")
+    return morning
+
+
+def test_nothing_failed_nothing_asked(morning: Morning) -> None:
+    (tick,) = days(morning, 1, 1)
+    assert (tick.runs, tick.skipped) == ((), "no failed accuracy evaluation of basket waits for an answer")
+
+
+def test_lasting_failure_retrains_once_and_then_waits(changed: Morning) -> None:
+    ticks = days(changed, 1, 8)
+    runs = [run for tick in ticks for run in tick.runs]
+    assert len(runs) == 1
+    (run,) = runs
+    assert run.success, run.failures
+    assert run.job == "basket_retrain"
+    assert run.tags["mlobs/trigger"] == "accuracy"
+    assert "accuracy failed in the newest 2 mature windows" in run.tags["mlobs/reason"]
+    assert run.tags["mlobs/check"] == "basket/performance:accuracy"
+    assert run.tags["dagster/run_key"].startswith("basket:")
+    assert run.tags["dagster/sensor_name"] == "basket_retraining"
+    asked = next(number for number, tick in enumerate(ticks) if tick.runs)
+    assert ticks[asked - 1].skipped.startswith("wait: accuracy failed in the newest 1 mature window of the 2")
+    assert changed.tick("retraining").runs == ()
+    history = History(f"sqlite:///{changed.shop.folder}/history.db")
+    decisions = history.decisions("basket")
+    history.close()
+    assert [d.answer for d in decisions].count("retrain") == 1
+    assert decisions[0].at.year == 2024
+
+
+def test_a_data_fault_holds_until_it_is_repaired(changed: Morning) -> None:
+    days(changed, 1, 4)
+    held = days(changed, 5, 6, faults={"2024-02-05": "negative"})
+    assert held[-1].runs == ()
+    assert held[-1].skipped.startswith("hold: accuracy failed")
+    assert "shop.features in 2024-02-05" in held[-1].skipped
+    changed.shop.say(faults={})
+    assert [run.success for run in changed.tick("redelivery").runs] == [True]
+    assert [run.success for run in changed.tick("retraining").runs] == [True]
+
+
+def test_a_lost_cursor_asks_for_no_second_run(
+    prepared: Path, tmp_path: Path, open_morning: Callable[..., Morning]
+) -> None:
+    import shutil
+
+    folder = tmp_path / "eager"
+    shutil.copytree(prepared, folder)
+    eager = open_morning(folder, cooldown=timedelta(0), monthly_budget=99, failures=1)
+    eager.shop.say(changed="2024-02-01")
+    ticks = days(eager, 1, 6)
+    runs = [run for tick in ticks for run in tick.runs]
+    assert len({run.tags["dagster/run_key"] for run in runs}) == len(runs) > 0
+    eager.replay._save_cursor("basket_retraining", None, 0.0)
+    again = eager.tick("retraining")
+    assert again.runs == ()
