@@ -305,6 +305,7 @@ outbox = Table(
     _required("change"),
     _required("at", Instant),
     _required("content", Plain),
+    _required("routed", Boolean),
 )
 
 deliveries = Table(

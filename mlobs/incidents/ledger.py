@@ -175,6 +175,7 @@ def add_event(
             "change": kind,
             "at": at,
             "content": incident_content(incident, note),
+            "routed": False,
         }
         connection.execute(insert(tables.outbox).values(message))
 
