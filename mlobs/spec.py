@@ -348,7 +348,7 @@ class Retraining:
     refit: bool = True
     margin: float = 0.0
     confidence: float = 0.8
-    folds: int = 4
+    folds: int = 3
     hold_windows: int = 7
     seed: int = 20130101
 

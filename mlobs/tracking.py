@@ -434,7 +434,10 @@ class Tracking:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return str(self.client.get_experiment_by_name(name).experiment_id)
+            made = self.client.get_experiment_by_name(name)
+            if made is None:
+                raise
+            return str(made.experiment_id)
 
     # Files
 
@@ -446,7 +449,7 @@ class Tracking:
         with _quiet():
             try:
                 found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-            except Exception as error:  # noqa: BLE001 - skops raises whatever the object's own code raises
+            except Exception as error:
                 raise TrackingError(
                     f"a model of type {kind} can't be stored without pickle ({error}): return a scikit-learn estimator or"
                     " pipeline, or an object whose state is made of plain values and arrays"

@@ -111,7 +111,8 @@ def judge_accuracy(
         over = value.value > limit
         sure = value.value - value.bound(CONFIDENCE) > floor
         failed = over and sure
-        reason = f"{metric} {value.value:.3g}{where} over {_span(value)} is {_verb(over, sure)} {limit:.3g} ({said}){_against(skill)}"
+        found_it = f"{metric} {value.value:.3g}{where} over {_span(value)}"
+        reason = f"{found_it} is {_verb(over, sure)} {limit:.3g} ({said}){_against(skill)}"
         score = _score(value, floor)
         center = cv_error if cv_error is not None else math.nan
         verdicts.append(
@@ -122,7 +123,8 @@ def judge_accuracy(
         sure = skill.value + skill.bound(CONFIDENCE) < monitor.min_skill
         failed = under and sure
         relation = "below" if failed else ("below, within chance of," if under else "not below")
-        reason = f"skill {skill.value:+.1%}{where} against the naive baseline over {_span(skill)} is {relation} {monitor.min_skill:+.0%}"
+        found_it = f"skill {skill.value:+.1%}{where} against the naive baseline over {_span(skill)}"
+        reason = f"{found_it} is {relation} {monitor.min_skill:+.0%}"
         if failed:
             reason += f": predicting a constant would do better ({metric} {value.value:.3g})"
         expected = Range(monitor.min_skill, 1.0, monitor.min_skill)
@@ -137,7 +139,8 @@ def judge_accuracy(
             )
         )
     if len(verdicts) == len(broken):
-        reason = f"{metric} {value.value:.3g}{where} over {_span(value)}; no limit can be judged: cross-validated error and baseline unknown"
+        found_it = f"{metric} {value.value:.3g}{where} over {_span(value)}"
+        reason = f"{found_it}; no limit can be judged: cross-validated error and baseline unknown"
         verdicts.append(verdict("learning", metric, value.value, UNKNOWN, reason))
     return verdicts
 

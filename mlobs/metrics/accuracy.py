@@ -105,7 +105,8 @@ def naive_error(state: AccuracyState, metric: str) -> float:
 def skill(state: AccuracyState, metric: str) -> float:
     """1 - error / naive error, in (-inf, 1]: 0 is no better than the baseline, below 0 worse (Murphy 1988). NaN if unknown.
 
-    >>> skill(AccuracyState("multiclass", 4, labelled=4, sums=dict(errors=1, naive_rows=4, naive_errors=2, errors_covered=1)), "error_rate")
+    >>> sums = {"errors": 1, "naive_rows": 4, "naive_errors": 2, "errors_covered": 1}
+    >>> skill(AccuracyState("multiclass", 4, labelled=4, sums=sums), "error_rate")
     0.5
     """
     _, covered, naive = _RATIOS[state.task][metric]

@@ -9,19 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
 
 from mlobs.errors import DataError, nearest
-from mlobs.spec import Model, Table
+from mlobs.spec import Model, Table, Task
 from mlobs.states.accuracy import (
-    EPSILON,
     ERROR_BINS_PER_OCTAVE,
     LARGEST,
     LOGIT_BINS_PER_UNIT,
-    PRIOR_EPSILON,
     SMALLEST_ACTUAL,
     SUMS,
     AccuracyState,
@@ -30,6 +29,7 @@ from mlobs.windows import Window
 
 if TYPE_CHECKING:
     from mlobs.engines import Engine
+    from mlobs.engines.forms import Forms
 
 Baseline = float | str
 """The naive prediction of a version: training median or mean (regression), share of positives (binary), commonest class."""
@@ -39,25 +39,25 @@ ByVersion = dict[str, dict[str, AccuracyState]]
 
 _TEXT = exp.DataType.build("text")
 _DOUBLE = exp.DataType.build("double")
-_LARGEST, _EPSILON, _SMALLEST = repr(LARGEST), repr(EPSILON), repr(SMALLEST_ACTUAL)
+_SMALLEST = repr(SMALLEST_ACTUAL)
 
 _SCORED = {
-    "regression": f"""
+    "regression": """
         SELECT *,
-          CASE WHEN ABS(prediction) <= {_LARGEST} THEN 1 ELSE 0 END AS usable,
-          CASE WHEN ABS(actual) <= {_LARGEST} THEN 1 ELSE 0 END AS readable,
-          CASE WHEN ABS(prediction) <= {_LARGEST} AND ABS(actual) <= {_LARGEST} THEN 1 ELSE 0 END AS scored,
+          CASE WHEN ABS(prediction) <= 1e150 THEN 1 ELSE 0 END AS usable,
+          CASE WHEN ABS(actual) <= 1e150 THEN 1 ELSE 0 END AS readable,
+          CASE WHEN ABS(prediction) <= 1e150 AND ABS(actual) <= 1e150 THEN 1 ELSE 0 END AS scored,
           prediction - actual AS e, baseline - actual AS b
         FROM joined WHERE place = 1""",
-    "binary": f"""
+    "binary": """
         SELECT *,
           CASE WHEN prediction >= 0 AND prediction <= 1 THEN 1 ELSE 0 END AS usable,
           CASE WHEN actual = 0 OR actual = 1 THEN 1 ELSE 0 END AS readable,
           CASE WHEN prediction >= 0 AND prediction <= 1 AND (actual = 0 OR actual = 1) THEN 1 ELSE 0 END AS scored,
-          CASE WHEN prediction < {_EPSILON} THEN {_EPSILON} WHEN prediction > 1 - {_EPSILON} THEN 1 - {_EPSILON}
+          CASE WHEN prediction < 2.220446049250313e-16 THEN 2.220446049250313e-16 WHEN prediction > 1 - 2.220446049250313e-16 THEN 1 - 2.220446049250313e-16
             ELSE prediction END AS p,
-          CASE WHEN baseline < {PRIOR_EPSILON!r} THEN {PRIOR_EPSILON!r} WHEN baseline > 1 - {PRIOR_EPSILON!r}
-            THEN 1 - {PRIOR_EPSILON!r} ELSE baseline END AS q
+          CASE WHEN baseline < 1e-06 THEN 1e-06 WHEN baseline > 1 - 1e-06
+            THEN 1 - 1e-06 ELSE baseline END AS q
         FROM joined WHERE place = 1""",
     "multiclass": """
         SELECT *,
@@ -66,7 +66,8 @@ _SCORED = {
           CASE WHEN prediction IS NULL OR actual IS NULL THEN 0 ELSE 1 END AS scored
         FROM joined WHERE place = 1""",
 }
-"""Per task, over the joined rows: which rows count, and the terms that the sums below are made of."""
+"""Per task, over the joined rows: which rows count, and the terms that the sums below are made of. The numbers are LARGEST,
+EPSILON and PRIOR_EPSILON of states/accuracy.py."""
 
 _CELLS = {
     "regression": (
@@ -124,6 +125,15 @@ _TERMS = {
 }
 
 
+_COUNTS = {
+    "predictions": "COUNT(*)",
+    "labelled": "SUM(scored)",
+    "unusable": "SUM(1 - usable)",
+    "unreadable": "SUM(CASE WHEN known = 1 AND readable = 0 AND usable = 1 THEN 1 ELSE 0 END)",
+    "duplicates": "SUM(copies - 1)",
+}
+
+
 def measure_accuracy(engine: Engine, model: Model, window: Window, baselines: Mapping[str, Baseline]) -> ByVersion:
     """The accuracy of every model version that predicted in `window`, whole and by segment, as labels stand now.
 
@@ -160,14 +170,15 @@ def measure_accuracy_windows(
 def _state(model: Model, rows: Sequence[Mapping[str, Any]]) -> AccuracyState:
     """The state of one version, segment and window from its result rows, one a cell."""
     ordered = sorted(rows, key=lambda r: (str(r["cell_a"]), str(r["cell_b"])))
-    labelled = [int(row["labelled"] or 0) for row in ordered]
+    labelled: list[int] = [int(row["labelled"] or 0) for row in ordered]
+    known = sum(labelled, 0)
     sums = {
         name: math.fsum(float(row[f"s_{name}"] or 0.0) for row in ordered)
         for name in SUMS[model.task]
         if name != "actual_m2"
     }
-    if model.task == "regression" and sum(labelled):
-        sums["actual_m2"] = _sum_of_squares(ordered, labelled, sums["actual"] / sum(labelled))
+    if model.task == "regression" and known:
+        sums["actual_m2"] = _sum_of_squares(ordered, labelled, sums["actual"] / known)
     cells = {
         _cell(model, row): (count, float(row["s_probability"] or 0.0) if model.task == "binary" else 0.0)
         for row, count in zip(ordered, labelled, strict=True)
@@ -179,7 +190,7 @@ def _state(model: Model, rows: Sequence[Mapping[str, Any]]) -> AccuracyState:
         unusable=sum(int(row["unusable"] or 0) for row in ordered),
         unreadable=sum(int(row["unreadable"] or 0) for row in ordered),
         duplicates=sum(int(row["duplicates"] or 0) for row in ordered),
-        labelled=sum(labelled),
+        labelled=known,
         sums=sums,
         cells=cells,
     )
@@ -211,47 +222,48 @@ def accuracy_query(
     """
     columns = _Columns(engine, model)
     joined = _joined(model, columns, windows, baselines)
-    scored = sqlglot.parse_one(_SCORED[model.task], dialect="duckdb")
-    segments = [("", exp.Literal.string(""))]
-    segments += [(name, exp.column(f"segment_{i}")) for i, name in enumerate(columns.segments)]
-    parts = [_grouped(model, name, value) for name, value in segments]
-    query: exp.Query = parts[0]
-    for part in parts[1:]:
-        query = exp.union(query, part, distinct=False)
-    first, second = (sqlglot.parse_one(text, dialect="duckdb") for text in _CELLS[model.task])
+    query = _summary(model.task, columns.segments).copy()
+    query.args["with_"].expressions[0].set("this", joined)
+    return query
+
+
+@lru_cache(maxsize=64)
+def _summary(task: Task, segments: tuple[str, ...]) -> exp.Query:
+    """The query over a CTE `joined`, which is put in by the caller; parsing and copying trees is most of its cost."""
+    groups: list[tuple[str, exp.Expr]] = [("", exp.Literal.string(""))]
+    groups += [(name, exp.column(f"segment_{i}")) for i, name in enumerate(segments)]
+    query: exp.Query = _grouped(task, *groups[0])
+    for name, value in groups[1:]:
+        query = exp.union(query, _grouped(task, name, value), distinct=False, copy=False)
+    first, second = (_parsed(text) for text in _CELLS[task])
     celled = exp.select("*", exp.alias_(first, "cell_a"), exp.alias_(second, "cell_b")).from_("scored")
-    return query.with_("joined", as_=joined).with_("scored", as_=scored).with_("celled", as_=celled)
+    query = query.with_("joined", as_=exp.select("*"), copy=False)
+    return query.with_("scored", as_=_parsed(_SCORED[task]), copy=False).with_("celled", as_=celled, copy=False)
 
 
-def _grouped(model: Model, segment_field: str, segment: exp.Expression) -> exp.Select:
-    groups = [exp.column(name) for name in ("n", "version", "cell_a", "cell_b")]
+def _parsed(text: str) -> Any:
+    return sqlglot.parse_one(text, dialect="duckdb")
+
+
+def _grouped(task: Task, segment_field: str, segment: exp.Expr) -> exp.Select:
+    groups: list[exp.Expr] = [exp.column(name) for name in ("n", "version", "cell_a", "cell_b")]
     if segment_field:
-        groups.append(segment)
-
-    def total(text: str, name: str) -> exp.Expression:
-        guarded = f"SUM(CASE WHEN scored = 1 THEN CAST({text} AS DOUBLE) END)"
-        return exp.alias_(sqlglot.parse_one(guarded, dialect="duckdb"), name)
-
-    def counted(text: str, name: str) -> exp.Expression:
-        return exp.alias_(sqlglot.parse_one(text, dialect="duckdb"), name)
-
-    chosen: list[exp.Expression] = [
+        groups.append(segment.copy())
+    sums = {name: f"SUM(CASE WHEN scored = 1 THEN CAST({text} AS DOUBLE) END)" for name, text in _TERMS[task].items()}
+    counts = _COUNTS | (
+        {"actual_variance": "VAR_POP(CASE WHEN scored = 1 THEN actual END)"} if task == "regression" else {}
+    )
+    chosen: list[exp.Expr] = [
         exp.column("n"),
         exp.column("version"),
         exp.alias_(exp.Literal.string(segment_field), "segment_field"),
         exp.alias_(segment.copy(), "segment"),
         exp.column("cell_a"),
         exp.column("cell_b"),
-        counted("COUNT(*)", "predictions"),
-        counted("SUM(scored)", "labelled"),
-        counted("SUM(1 - usable)", "unusable"),
-        counted("SUM(CASE WHEN known = 1 AND readable = 0 AND usable = 1 THEN 1 ELSE 0 END)", "unreadable"),
-        counted("SUM(copies - 1)", "duplicates"),
-        *(total(text, f"s_{name}") for name, text in _TERMS[model.task].items()),
+        *(exp.alias_(_parsed(text), name) for name, text in counts.items()),
+        *(exp.alias_(_parsed(text), f"s_{name}") for name, text in sums.items()),
     ]
-    if model.task == "regression":
-        chosen.append(counted("VAR_POP(CASE WHEN scored = 1 THEN actual END)", "actual_variance"))
-    return exp.select(*chosen).from_("celled").group_by(*(g.copy() for g in groups))
+    return exp.select(*chosen, copy=False).from_("celled", copy=False).group_by(*groups, copy=False)
 
 
 class _Columns:
@@ -259,15 +271,15 @@ class _Columns:
 
     def __init__(self, engine: Engine, model: Model) -> None:
         from mlobs.engines import Source
+        from mlobs.engines.column_types import kind_of
 
-        self.forms = engine.forms
+        self.forms: Forms = engine.forms
         self.types: dict[str, dict[str, str]] = {}
         self.kinds: dict[str, dict[str, Any]] = {}
         roles = ["predictions", "actuals"] + (["features"] if model.features.segments else [])
         for role in roles:
-            source = Source.table(model.tables[role].path)
-            self.types[role] = engine.columns(source)
-            self.kinds[role] = engine.kinds(source)
+            self.types[role] = engine.columns(Source.table(model.tables[role].path))
+            self.kinds[role] = {name: kind_of(text, engine.dialect) for name, text in self.types[role].items()}
         self.versioned = model.version in self.types["predictions"]
         self.segments = tuple(model.features.segments)
         self._need(model, "predictions", (*model.predictions.keys, model.predictions.time, model.prediction))
@@ -295,7 +307,7 @@ class _Columns:
                 " correct the delivery or cast the column"
             )
 
-    def moment(self, role: str, table: Table, value: datetime) -> exp.Expression:
+    def moment(self, role: str, table: Table, value: datetime) -> exp.Expr:
         """A timestamp literal that compares with the table's time column, whether it carries a zone or not."""
         return self.forms.moment(value, self.types[role][table.time])
 
@@ -305,20 +317,20 @@ def column(name: str, table: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True), table=table)
 
 
-def table_as(table: Table, alias: str) -> exp.Expression:
+def table_as(table: Table, alias: str) -> exp.Expr:
     """A declared table under an alias, for a query that joins."""
     from mlobs.engines import Source
 
     return Source.table(table.path).aliased(alias)
 
 
-def joined_on_keys(model: Model, left: str, right: str) -> exp.Expression:
+def joined_on_keys(model: Model, left: str, right: str) -> exp.Expr:
     """The condition that joins two of the model's tables on its key."""
     keys = model.features.keys
     return exp.and_(*(column(k, left).eq(column(k, right)) for k in keys))
 
 
-def _value(model: Model, columns: _Columns, role: str, name: str, alias: str) -> exp.Expression:
+def _value(model: Model, columns: _Columns, role: str, name: str, alias: str) -> exp.Expr:
     """A prediction or label as DOUBLE (text for multiclass); a boolean label as 1 and 0."""
     value = column(name, alias)
     kind = columns.kinds[role].get(name)
@@ -331,13 +343,13 @@ def _value(model: Model, columns: _Columns, role: str, name: str, alias: str) ->
     return exp.cast(value, _DOUBLE)
 
 
-def _baseline(model: Model, baselines: Mapping[str, Baseline]) -> exp.Expression:
+def _baseline(model: Model, baselines: Mapping[str, Baseline]) -> exp.Expr:
     kind = _TEXT if model.task == "multiclass" else _DOUBLE
     branches = exp.case(exp.column("version", table="paired"))
     empty = True
     for version, value in sorted(baselines.items()):
         if model.task == "multiclass":
-            literal: exp.Expression = exp.Literal.string(str(value))
+            literal: exp.Expr = exp.Literal.string(str(value))
         elif math.isfinite(float(value)):
             literal = exp.Literal.number(repr(float(value)))
         else:
@@ -358,7 +370,7 @@ def _joined(
         number = number.when(inside, exp.Literal.number(n))
     hull_start = columns.moment("predictions", model.predictions, min(w.start for w in windows))
     hull_end = columns.moment("predictions", model.predictions, max(w.end for w in windows))
-    version: exp.Expression = exp.Literal.string("")
+    version: exp.Expr = exp.Literal.string("")
     if columns.versioned:
         version = exp.func("COALESCE", exp.cast(column(model.version, "p"), _TEXT), exp.Literal.string(""))
     actual = _value(model, columns, "actuals", model.actual, "a")
@@ -406,9 +418,9 @@ def _joined(
     )
 
 
-def _known(model: Model, columns: _Columns, actual: exp.Expression) -> exp.Expression:
+def _known(model: Model, columns: _Columns, actual: exp.Expr) -> exp.Expr:
     """Whether a label is there: not null, and for a number not NaN (the test holds for engines that order NaN last)."""
     if model.task == "multiclass" or columns.kinds["actuals"].get(model.actual) == "boolean":
         return exp.Is(this=actual.copy(), expression=exp.null()).not_()
-    largest = exp.Literal.number(_LARGEST)
+    largest = exp.Literal.number(repr(LARGEST))
     return exp.LTE(this=exp.func("ABS", actual.copy()), expression=largest)

@@ -266,8 +266,9 @@ def train_and_decide(
     """One training from data to decision; the champion's alias moves last, and only if the challenger is better.
 
     Training set as of `now` -> time-ordered cross-validation -> comparison with the champion on the newest `holdout` mature
-    windows, out of sample for both -> fit on all windows (`refit`; else on those before the held-out ones) -> run and version in MLflow with alias `challenger` -> promotion or refusal ->
-    remembered in history. The caller then pins the reference anew (`Outcome.windows`) if it was promoted.
+    windows, out of sample for both -> fit on all windows (`refit`; else on those before the held-out ones) -> run and
+    version in MLflow with alias `challenger` -> promotion or refusal -> remembered in history. The caller then pins the
+    reference anew (`Outcome.windows`) if it was promoted.
 
     A run killed at any step leaves the champion as it was; running again does the whole again.
 

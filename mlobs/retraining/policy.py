@@ -109,7 +109,8 @@ def decide(policy: Retraining, situation: Situation) -> Decision:
     held, excluded = _faults(policy, situation)
     if held:
         names = _listed([f"{fault.table} in {fault.window}" for fault in held])
-        reason = f"{why}, but the newest {policy.hold_windows} windows of training data hold data faults ({names}): repair the data first"
+        where = f"the newest {policy.hold_windows} windows of training data"
+        reason = f"{why}, but {where} hold data faults ({names}): repair the data first"
         return Decision("hold", reason, trigger, excluded, cause)
     if trigger not in ("manual", "initial"):
         waiting = _waiting(policy, situation)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlobs.detectors.accuracy import performance_name
 from mlobs.detectors.verdict import Verdict
@@ -16,6 +16,7 @@ from mlobs.windows import Window, instant
 
 if TYPE_CHECKING:
     from mlobs.history import History
+    from mlobs.history.records import Feedback, StoredVersion
 
 IMPORTANT_SHARE = 0.8
 """Important features are the fewest that together carry this share of the champion's permutation importance."""
@@ -78,7 +79,7 @@ def faults(model: Model, history: History, since: datetime | None, now: datetime
     return tuple(sorted(found))
 
 
-def _excused(history: History, table: Table) -> Sequence:  # type: ignore[type-arg]
+def _excused(history: History, table: Table) -> list[Feedback]:
     return history.feedback(kind="expected", table=table.id)
 
 
@@ -113,16 +114,12 @@ def _row(newest_first: Iterable[Sequence[Verdict]]) -> tuple[int, str]:
 
 
 def _drift(
-    model: Model,
-    history: History,
-    version: str,
-    versions: Sequence,
-    promoted: datetime | None,  # type: ignore[type-arg]
+    model: Model, history: History, version: str, versions: Sequence[StoredVersion], promoted: datetime | None
 ) -> tuple[int, str]:
     """Consecutive newest windows in which an important feature drifted, and the newest reason."""
     if model.retraining is None or not model.retraining.on_drift:
         return 0, ""
-    info = next((v.info for v in versions if v.version == version), {})
+    info: Mapping[str, Any] = next((v.info for v in versions if v.version == version), {})
     important = important_features(info.get("importances", {}))
     by_window: dict[Window, list[Verdict]] = {}
     for s in history.verdicts(model.features.id, detector="drift", since=promoted):
@@ -132,7 +129,7 @@ def _drift(
     return _row(by_window[w] for w in sorted(by_window, reverse=True))
 
 
-def important_features(importances: dict[str, float]) -> tuple[str, ...]:
+def important_features(importances: Mapping[str, float]) -> tuple[str, ...]:
     """The fewest features that together carry 80% of the positive importance, most important first.
 
     >>> important_features({"hour": 3.0, "dest": 1.5, "temp": 0.5, "noise": -0.1})

@@ -140,10 +140,10 @@ def _query(
 ) -> exp.Select:
     time, labelled = column(model.features.time, "f"), column(model.actuals.time, "a")
 
-    def at(value: datetime, role: str) -> exp.Expression:
+    def at(value: datetime, role: str) -> exp.Expr:
         return engine.forms.moment(value, types[role][model.tables[role].time])
 
-    conditions: list[exp.Expression] = [
+    conditions: list[exp.Expr] = [
         exp.LT(this=time.copy(), expression=at(end, "features")),
         exp.LT(this=labelled.copy(), expression=at(until, "actuals")),
         exp.LTE(this=time.copy(), expression=labelled.copy()),

@@ -173,10 +173,18 @@ class AccuracyState:
         usable = np.abs(p) <= LARGEST if task == "regression" else (p >= 0) & (p <= 1)
         readable = known if task == "regression" else (y == 0) | (y == 1)
         scored = usable & readable
-        counts = (len(y), int((~usable).sum()), int((known & ~readable & usable).sum()), 0, int(scored.sum()))
         constant = math.nan if baseline is None else float(baseline)
         rows = _regression_rows if task == "regression" else _binary_rows
-        return cls(task, *counts, *rows(y[scored], p[scored], constant))
+        sums, cells = rows(y[scored], p[scored], constant)
+        return cls(
+            task,
+            predictions=len(y),
+            unusable=int((~usable).sum()),
+            unreadable=int((known & ~readable & usable).sum()),
+            labelled=int(scored.sum()),
+            sums=sums,
+            cells=cells,
+        )
 
     @classmethod
     def merge(cls, task: Task, states: Iterable[AccuracyState]) -> AccuracyState:
@@ -208,7 +216,8 @@ class AccuracyState:
         try:
             content = json.loads(zlib.decompress(data[len(_MAGIC) :]))
             cells = {(a, b): (int(count), float(total)) for a, b, count, total in content["cells"]}
-            return cls(content["task"], *(int(n) for n in content["counts"]), content["sums"], cells)
+            predictions, unusable, unreadable, duplicates, labelled = (int(n) for n in content["counts"])
+            return cls(content["task"], predictions, unusable, unreadable, duplicates, labelled, content["sums"], cells)
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise ProfileError(
                 f"the bytes of an accuracy state are damaged ({error}): score the window again"
@@ -279,6 +288,7 @@ def _multiclass_rows(y: Array, p: Array, baseline: float | str | None) -> Accura
     sums = {"errors": wrong}
     if baseline is not None:
         sums |= {"naive_rows": len(y), "naive_errors": float((y != str(baseline)).sum()), "errors_covered": wrong}
-    pairs, counts = np.unique(np.stack([y, p]), axis=1, return_counts=True) if len(y) else (np.empty((2, 0)), [])
-    cells = {(str(a), str(b)): (int(n), 0.0) for (a, b), n in zip(pairs.T, counts, strict=True)}
+    cells: dict[Cell, tuple[int, float]] = {}
+    for truth, said in zip(y.tolist(), p.tolist(), strict=True):
+        cells[truth, said] = (cells.get((truth, said), (0, 0.0))[0] + 1, 0.0)
     return AccuracyState("multiclass", len(y), labelled=len(y), sums=sums, cells=cells)

@@ -165,8 +165,8 @@ def test_versions_and_their_comparison(tracking: Tracking) -> None:
         at=MAY,
     )
     assert [(v.version, v.aliases) for v in tracking.versions("m")] == [("1", ("champion",)), ("2", ())]
-    frame = tracking.compare("m")
-    assert frame[["version", "aliases", "status", "by", "because", "changed", "rows", "cv_error", "fit_seconds"]].to_dict("records") == [
+    columns = ["version", "aliases", "status", "by", "because", "changed", "rows", "cv_error", "fit_seconds"]
+    assert tracking.compare("m")[columns].to_dict("records") == [
         {
             "version": "2", "aliases": "", "status": "refused", "by": "", "because": "no better",
             "changed": "depth: 3 -> 4; data", "rows": 40, "cv_error": 1.5, "fit_seconds": 0.25,
@@ -205,12 +205,12 @@ def test_types_that_nobody_vouched_for_are_neither_saved_nor_loaded(store: Path)
 def test_functions_are_not_trusted_for_their_module(tracking: Tracking) -> None:
     import os
 
-    with pytest.raises(TrackingError, match="nobody vouched for: .*system"):
+    with pytest.raises(TrackingError, match=r"nobody vouched for: .*system"):
         tracking.log_training("m", FunctionTransformer(os.system), training())
 
 
 def test_objects_that_only_pickle_could_store_are_refused(tracking: Tracking) -> None:
-    with pytest.raises(TrackingError, match="can't be stored without pickle|nobody vouched for"):
+    with pytest.raises(TrackingError, match=r"can't be stored without pickle|nobody vouched for"):
         tracking.log_training("m", (n for n in range(3)), training())
 
 
@@ -250,7 +250,7 @@ def test_a_locked_store_is_an_error_with_a_mend_and_the_champion_stays(
     monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "1")
     with sqlite3.connect(store, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(TrackingError, match="locked.*try again"):
+        with pytest.raises(TrackingError, match=r"locked.*try again"):
             tracking.log_training("m", linear(), training(MAY))
         other.execute("ROLLBACK")
     champion = tracking.champion("m")
@@ -288,9 +288,10 @@ def test_a_run_that_breaks_at_any_step_leaves_the_champion_and_can_be_run_again(
     def broken(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(tracking.client, step, broken)
-        tracking.log_training("m", linear(), training(MAY))
+        with pytest.raises(KeyboardInterrupt):
+            tracking.log_training("m", linear(), training(MAY))
     champion = tracking.champion("m")
     assert champion is not None
     assert champion.version == "1"
