@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from mlobs.engines.column_types import has_zone
 from mlobs.errors import WarehouseError, nearest
+from mlobs.spec import FieldKind
 from mlobs.windows import Window, instant
 
 DIALECTS = ("duckdb", "postgres", "spark", "databricks", "snowflake", "bigquery", "trino", "clickhouse")
@@ -85,10 +86,12 @@ class Forms:
         whole = exp.Literal.string(f"^({pattern}){end}")
         return exp.RegexpLike(this=x.copy(), expression=whole)
 
-    def hash64(self, x: exp.Expr) -> exp.Expression:
-        """A non-negative 63-bit integer hash of a value; NULL for NULL. Equal values of one type hash alike; stable within
-        one engine, not between engines."""
-        text = exp.cast(x.copy(), "text")
+    def hash64(self, x: exp.Expr, kind: FieldKind | None = None) -> exp.Expression:
+        """A non-negative 63-bit integer hash of a value; NULL for NULL. Equal values of one type hash alike (0.0 and
+        -0.0 too when the kind is said); stable within one engine, not between engines."""
+        # Where the hash is of a text, -0.0 must be written as 0.0; adding zero does it.
+        number = exp.Add(this=x.copy(), expression=exp.Literal.number(0)) if kind == "numeric" else x.copy()
+        text = exp.cast(number, "text")
         if self.dialect == "duckdb":
             shifted = exp.BitwiseRightShift(this=_call("hash", x), expression=exp.Literal.number(1))
             return self._unless_null(x, exp.cast(shifted, "bigint"))

@@ -131,7 +131,10 @@ class Warehouse(ABC):
 
     def _no_table(self, path: Sequence[str]) -> str:
         name = ".".join(path)
-        names = [".".join(found) for found in self._tables(path[-2] if len(path) > 1 else None)]
+        try:
+            names = [".".join(found) for found in self._tables(path[-2] if len(path) > 1 else None)]
+        except RefusedError:
+            names = []  # no such schema
         hint = nearest(name, names)
         return f"no table {name!r}; " + (
             hint if len(names) <= 20 or "did you" in hint else f"{len(names)} others are there"
