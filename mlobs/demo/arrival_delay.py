@@ -71,7 +71,7 @@ def model(source: Source) -> Model:
     start, end = YEAR
     common = {"key": "flight_id", "time": "scheduled_at", "start": start, "end": end, "owners": OWNERS}
     features = Table(
-        "features", schema="flights", fields=FIELDS, segments=("origin", "part_of_day"), load=source.features,
+        "features", schema="flights", fields=FIELDS, segments=("origin",), load=source.features,
         description="One row a scheduled JetBlue flight from New York: what is known before it departs.", **common,
     )  # fmt: skip
     actuals = Table(

@@ -65,17 +65,18 @@ def drift(reference: Any, profile: Any, *, floor: float = FLOOR) -> pd.DataFrame
 
     Args:
         reference: anything with `.profile`, or a profile itself.
-        profile: the profile to compare; merge several windows' first.
+        profile: the profile to compare, or several windows' profiles, whose rows are taken together.
         floor: effect size in PSI below which nothing is called drift.
 
     Returns:
         Frame with one row per field: field, distance ("psi"), value, noise_floor, threshold, verdict.
     """
     base = getattr(reference, "profile", reference)
+    parts = list(profile) if isinstance(profile, (list, tuple)) else [profile]
     rows = []
-    shared = [name for name in profile.fields if name in base.fields]
+    shared = [name for name in parts[-1].fields if name in base.fields]
     for name in shared:
-        found = measure(*_counts(base, profile, name), fields=len(shared), floor=floor)
+        found = measure(*_counts(base, parts, name), fields=len(shared), floor=floor)
         failed = found.value > found.threshold
         rows.append((name, "psi", found.value, found.noise, found.threshold, "failed" if failed else "passed"))
     return pd.DataFrame(rows, columns=["field", "distance", "value", "noise_floor", "threshold", "verdict"])
@@ -94,12 +95,9 @@ def drift_verdicts(
     """
     at = Window.of(window)
     parts = list(profiles) if isinstance(profiles, (list, tuple)) else [profiles]
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = merged + part
     out = []
     span = "" if len(parts) == 1 else f" over the newest {len(parts)} windows"
-    for row in drift(reference, merged, floor=floor).itertuples():
+    for row in drift(reference, parts, floor=floor).itertuples():
         failed = row.verdict == "failed"
         said = (
             f"distribution of {row.field}{span} is {'far from' if failed else 'like'} the reference:"
@@ -115,11 +113,13 @@ def drift_verdicts(
     return out
 
 
-def _counts(base: Any, profile: Any, name: str) -> tuple[Floats, Floats]:
-    labels, counts = base.distribution(name)
-    other_labels, other = profile.distribution(name)
-    if list(labels) == list(other_labels):
-        return np.asarray(counts, float), np.asarray(other, float)
-    both = list(dict.fromkeys([*labels, *other_labels]))
-    first, second = dict(zip(labels, counts, strict=True)), dict(zip(other_labels, other, strict=True))
+def _counts(base: Any, parts: Sequence[Any], name: str) -> tuple[Floats, Floats]:
+    """Counts of the reference and of all parts together, on the same bins; a bin that one side lacks has none."""
+    first = dict(zip(*base.distribution(name), strict=True))
+    second: dict[Any, float] = {}
+    for part in parts:
+        if name in part.fields:
+            for label, count in zip(*part.distribution(name), strict=True):
+                second[label] = second.get(label, 0.0) + count
+    both = list(dict.fromkeys([*first, *second]))
     return np.array([first.get(b, 0) for b in both], float), np.array([second.get(b, 0) for b in both], float)
