@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from mlobs.metrics.measurement import Measurement, MetricKind
-from mlobs.states import BooleanState, CategoricalState, FieldState, NumericState, TimestampState
+from mlobs.states import (
+    BooleanState,
+    CategoricalState,
+    FieldState,
+    NumericState,
+    PairState,
+    ResidualState,
+    TimestampState,
+)
 from mlobs.states.categorical import FORMS, mean_length
 
 QUANTILES = {
@@ -99,6 +107,19 @@ def _timestamp(name: str, s: TimestampState, end: datetime | None) -> Iterable[M
     yield rate(name, "unix_zero_rate", s.unix_zero, n)
     if end is not None:
         yield Measurement(name, "newest_age", "location", age(s.high, end), n)
+
+
+def between_fields(pairs: Iterable[PairState], relations: Iterable[ResidualState]) -> Iterable[Measurement]:
+    """Metrics of twins and relations: `null_alone_rate`, `residual_mean`, `residual_std`.
+
+    Residuals are in units of the reference's residual standard deviation. The segment names the other field.
+    """
+    for p in pairs:
+        yield rate(p.field, "null_alone_rate", p.alone, p.rows, f"twin={p.twin}")
+    for r in relations:
+        given = f"given={r.relation.x}"
+        yield Measurement(r.relation.y, "residual_mean", "location", r.mean, r.rows, None, given)
+        yield Measurement(r.relation.y, "residual_std", "scale", r.deviation, r.rows, None, given)
 
 
 def age(newest: datetime | None, end: datetime) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,10 @@ from mlobs.states import (
     Grid,
     Levels,
     NumericState,
+    PairState,
+    Relation,
+    ResidualState,
+    RowSketch,
     TimestampState,
     UnprofiledState,
 )
@@ -76,6 +82,7 @@ def laid_out(profile: Profile) -> tuple[dict[str, Any], Arrays]:
     header["plain"] = [
         _plain(s) for kind in (BooleanState, TimestampState, UnprofiledState) for s in groups.get(kind, [])
     ]
+    _lay_out_rows(sections, header, arrays)
     grids = [s.grid for s in frames.values() if isinstance(s, NumericState)]
     numbers = [(g.centre, g.scale, g.low, g.high, g.deviation) for g in grids]
     arrays["grids"] = np.array(numbers, np.float64).reshape(-1)
@@ -114,6 +121,7 @@ def restored(header: dict[str, Any], arrays: Arrays) -> Profile:
         if header["order"]:
             fields = {frames[i][0]: fields[frames[i][0]] for i in header["order"][number]}
         profiles.append(_restored_section(header, section, fields))
+    _restore_rows(profiles, header, arrays)
     whole, parts = profiles[0], profiles[1:]
     segments = {s["key"]: p for s, p in zip(header["sections"][1:], parts, strict=True)}
     object.__setattr__(whole, "segments", segments)
@@ -181,17 +189,9 @@ def _unframed(frame: list[Any], grids: Any) -> Grid | tuple[Levels, str] | str:
 
 
 _COUNTS = (
-    "rows",
-    "nulls",
-    "nans",
-    "positive_inf",
-    "negative_inf",
-    "zeros",
-    "negatives",
-    "below",
-    "above",
+    "rows", "nulls", "nans", "positive_inf", "negative_inf", "zeros", "negatives", "below", "above", "sampling",
     "exact_distinct",
-)
+)  # fmt: skip
 _NUMBERS = ("mean", "m2", "low", "high")
 
 
@@ -247,11 +247,11 @@ def _numeric_states(arrays: Arrays, grids: list[Grid]) -> Any:
         if arrays["n_sketched"][i]:
             sketch = arrays["n_registers"][sketch_at : sketch_at + REGISTERS]
             sketch_at += REGISTERS
-        *plain, exact_distinct = counts[i]
+        *plain, sampling, exact_distinct = counts[i]
         yield NumericState(
             grid, *plain, *numbers[i],
             np.cumsum(steps[start:stop]) - _BEFORE, bins[start:stop], lows, highs,
-            sketch, families[int(arrays["n_family"][i])], exact_distinct,
+            sketch, sampling, families[int(arrays["n_family"][i])], exact_distinct,
         )  # fmt: skip
         start = stop
 
@@ -307,3 +307,37 @@ def _unplain(item: list[Any]) -> FieldState:
         assert start is not None
         return TimestampState(start, *counts, _moment(low), _moment(high))
     return UnprofiledState(*rest)
+
+
+def _lay_out_rows(sections: Sequence[Profile], header: dict[str, Any], arrays: Arrays) -> None:
+    """Twins, relations and the row sketch."""
+    whole = sections[0]
+    header["pairs"] = [list(pair) for pair in whole.pairs]
+    header["relations"] = [dataclasses.asdict(r.relation) for r in whole.relations.values()]
+    counts = [(s.rows, s.alone) for p in sections for s in p.pairs.values()]
+    arrays["pairs"] = np.array(counts, np.int64).reshape(-1)
+    arrays["residual_rows"] = np.array([s.rows for p in sections for s in p.relations.values()], np.int64)
+    sums = [(s.total, s.squares) for p in sections for s in p.relations.values()]
+    arrays["residual_sums"] = np.array(sums, np.float64).reshape(-1)
+    if whole.sketch is not None:
+        ordered = sorted(whole.sketch.hashes)
+        header["sketch"] = [whole.sketch.family, whole.sketch.limit]
+        arrays["row_hashes"] = np.array(ordered, np.int64)
+        arrays["row_counts"] = np.array([whole.sketch.hashes[h] for h in ordered], np.int64)
+
+
+def _restore_rows(profiles: Sequence[Profile], header: dict[str, Any], arrays: Arrays) -> None:
+    pairs = [(f, t) for f, t in header["pairs"]]
+    relations = [
+        Relation(**{**r, "levels": tuple(r["levels"]), "means": tuple(r["means"])}) for r in header["relations"]
+    ]
+    counts = iter(arrays["pairs"].reshape(-1, 2).tolist())
+    rows = iter(arrays["residual_rows"].tolist())
+    sums = iter(arrays["residual_sums"].reshape(-1, 2).tolist())
+    for p in profiles:
+        object.__setattr__(p, "pairs", {pair: PairState(*pair, *next(counts)) for pair in pairs})
+        object.__setattr__(p, "relations", {(r.y, r.x): ResidualState(r, next(rows), *next(sums)) for r in relations})
+    if "sketch" in header:
+        family, limit = header["sketch"]
+        hashes = dict(zip(arrays["row_hashes"].tolist(), arrays["row_counts"].tolist(), strict=True))
+        object.__setattr__(profiles[0], "sketch", RowSketch(family, limit, hashes))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from mlobs.errors import ProfileError, nearest
-from mlobs.metrics.field_health import age, field_measurements, rate
+from mlobs.metrics.field_health import age, between_fields, field_measurements, rate
 from mlobs.metrics.measurement import Measurement
-from mlobs.states import FieldState
+from mlobs.states import FieldState, PairState, ResidualState, RowSketch
 from mlobs.windows import Window
 
 
@@ -35,6 +36,9 @@ class Profile:
         newest: newest event time in the rows, UTC; None when there is no time column or no row.
         segments: "origin=JFK" -> the profile of these rows; "origin is null" and "origin=(other)" where they occur.
         fingerprint: 16 hex digits over the frames (grids, levels) and the declaration; "" only for `Profile.empty()`.
+        pairs: (field, twin) -> rows where the field is null and its twin, null together with it in the reference, isn't.
+        relations: (y, x) -> residuals of the relation that the reference showed between two fields.
+        sketch: a sample of row hashes, which tells repeated deliveries; None where none was taken.
     """
 
     table: str = ""
@@ -46,6 +50,9 @@ class Profile:
     newest: datetime | None = None
     segments: Mapping[str, Profile] = field(default_factory=dict)
     fingerprint: str = ""
+    pairs: Mapping[tuple[str, str], PairState] = field(default_factory=dict)
+    relations: Mapping[tuple[str, str], ResidualState] = field(default_factory=dict)
+    sketch: RowSketch | None = None
 
     @classmethod
     def empty(cls) -> Profile:
@@ -99,11 +106,14 @@ class Profile:
             window=functools.reduce(Window.hull, windows) if windows else None,
             rows=sum(p.rows for p in parts),
             columns=_merged_columns(parts),
-            fields=_merged_fields(parts),
+            fields=_merged_of(parts, lambda p: p.fields),
             duplicate_keys=sum(duplicates) if duplicates else None,
             newest=max(newest) if newest else None,
             segments=_merged_segments(parts),
             fingerprint=prints[0],
+            pairs=_merged_of(parts, lambda p: p.pairs),
+            relations=_merged_of(parts, lambda p: p.relations),
+            sketch=_merged_sketch(parts),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -116,12 +126,15 @@ class Profile:
             and dict(self.columns) == dict(other.columns)
             and dict(self.fields) == dict(other.fields)
             and dict(self.segments) == dict(other.segments)
+            and dict(self.pairs) == dict(other.pairs)
+            and dict(self.relations) == dict(other.relations)
+            and self.sketch == other.sketch
         )
 
     __hash__ = None  # type: ignore[assignment]
 
     def measurements(self) -> list[Measurement]:
-        """All metrics of all fields, then those of the table (rows, duplicate_rate, newest_age), then of segments."""
+        """All metrics: of fields, then between fields, then of the table, then rows and shares of segments."""
         known: list[Measurement] | None = self.__dict__.get("_measurements")
         if known is None:
             known = self.__dict__["_measurements"] = self._measure()
@@ -133,9 +146,14 @@ class Profile:
         result: list[Measurement] = []
         for name, state in self.fields.items():
             result += field_measurements(name, state, end, shares=name not in split)
+        result += between_fields(self.pairs.values(), self.relations.values())
         result.append(Measurement("", "rows", "count", float(self.rows), self.rows, self.rows))
         if self.duplicate_keys is not None:
             result.append(rate("", "duplicate_rate", self.duplicate_keys, self.rows))
+        if self.sketch is not None and self.sketch.family:
+            repeated = self.sketch.repeated
+            count = 0 if math.isnan(repeated) else round(repeated * self.rows)
+            result.append(rate("", "repeat_rate", count, self.rows))
         if end is not None and self.newest is not None:
             result.append(Measurement("", "newest_age", "location", age(self.newest, end), self.rows))
         for key, part in self.segments.items():
@@ -160,6 +178,14 @@ class Profile:
         from mlobs.metrics.distributions import distribution
 
         return distribution(self.field(field))
+
+    def overlap(self, other: Profile) -> float:
+        """Share of this profile's distinct rows that also occur in `other`, in [0, 1], standard error at most .04.
+
+        Rows are compared by the hash of their profiled fields without key, time and timestamps; a repeated delivery has
+        an overlap of 1. NaN when either has no sketch or no rows.
+        """
+        return math.nan if self.sketch is None or other.sketch is None else self.sketch.overlap(other.sketch)
 
     def to_bytes(self) -> bytes:
         """A compact, versioned form, without pickle; `Profile.from_bytes` gives an equal profile."""
@@ -191,12 +217,19 @@ def _merged_columns(parts: list[Profile]) -> dict[str, str]:
     return {name: " | ".join(sorted(found)) for name, found in types.items()}
 
 
-def _merged_fields(parts: list[Profile]) -> dict[str, FieldState]:
-    groups: dict[str, list[Any]] = {}
+def _merged_of(parts: list[Profile], states_of: Callable[[Profile], Mapping[Any, Any]]) -> dict[Any, Any]:
+    groups: dict[Any, list[Any]] = {}
     for part in parts:
-        for name, state in part.fields.items():
-            groups.setdefault(name, []).append(state)
-    return {name: type(states[0]).merged(states) for name, states in groups.items()}
+        for key, state in states_of(part).items():
+            groups.setdefault(key, []).append(state)
+    return {key: type(states[0]).merged(states) for key, states in groups.items()}
+
+
+def _merged_sketch(parts: list[Profile]) -> RowSketch | None:
+    """The sketch of all rows; None when a part with rows has none."""
+    filled = [p.sketch for p in parts if p.rows]
+    taken = [s for s in filled if s is not None]
+    return RowSketch.merged(taken) if taken and len(taken) == len(filled) else None
 
 
 def _merged_segments(parts: list[Profile]) -> dict[str, Profile]:

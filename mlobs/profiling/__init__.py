@@ -13,12 +13,12 @@ from typing import Any
 from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling.grouping import disjoint
+from mlobs.profiling.grouping import Segmentation, disjoint
 from mlobs.profiling.learning import fits, learn
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import PAST, Reference, blank
-from mlobs.profiling.scanning import Request, condition, statements
+from mlobs.profiling.scanning import Request, binned_texts, condition, wide_text
 from mlobs.spec import Table
 from mlobs.windows import Window, instant
 
@@ -108,7 +108,7 @@ def explain_sql(
 ) -> str:
     """Exactly the text that `profile_windows` runs for the profile, statements separated by `;`."""
     request = _table_request(engine, table, windows, reference, where)
-    return ";\n\n".join(engine.sql(query, pretty=True) for query in statements(engine, request))
+    return ";\n\n".join([wide_text(engine, request, ()), *binned_texts(engine, request, ())])
 
 
 def _table_request(
@@ -135,8 +135,13 @@ def _request(
     frames = {n: blank(s) for n, s in reference.profile.fields.items() if n in columns and fits(s.kind, kinds[n])}
     if reference.profile.fields and not frames:
         raise ProfileError(f"{source.label} has none of the reference's fields {', '.join(reference.profile.fields)}")
-    segmentation = reference.segmentation
-    if any(f not in columns for f in segmentation.fields):
-        segmentation = type(segmentation)((), ())
+
+    def here(*names: str) -> bool:
+        return all(name in frames for name in names)
+
+    split = reference.segmentation if all(f in columns for f in reference.segmentation.fields) else Segmentation()
     time = reference.time if reference.time in columns else None
-    return Request(source, frames, columns, kinds, windows, time, where, segmentation, now)
+    known = reference.profile
+    pairs = tuple(pair for pair in known.pairs if all(name in columns for name in pair))
+    relations = tuple(s.relation for (y, x), s in known.relations.items() if here(y, x))
+    return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations)

@@ -54,8 +54,8 @@ _SCORED = {
           CASE WHEN prediction >= 0 AND prediction <= 1 THEN 1 ELSE 0 END AS usable,
           CASE WHEN actual = 0 OR actual = 1 THEN 1 ELSE 0 END AS readable,
           CASE WHEN prediction >= 0 AND prediction <= 1 AND (actual = 0 OR actual = 1) THEN 1 ELSE 0 END AS scored,
-          CASE WHEN prediction < 2.220446049250313e-16 THEN 2.220446049250313e-16 WHEN prediction > 1 - 2.220446049250313e-16 THEN 1 - 2.220446049250313e-16
-            ELSE prediction END AS p,
+          CASE WHEN prediction < 2.220446049250313e-16 THEN 2.220446049250313e-16
+            WHEN prediction > 1 - 2.220446049250313e-16 THEN 1 - 2.220446049250313e-16 ELSE prediction END AS p,
           CASE WHEN baseline < 1e-06 THEN 1e-06 WHEN baseline > 1 - 1e-06
             THEN 1 - 1e-06 ELSE baseline END AS q
         FROM joined WHERE place = 1""",

@@ -1,60 +1,82 @@
-"""How rows are numbered by window and segment inside one query. Builds sqlglot trees only."""
+"""How rows are numbered by window and split by segment inside one query. Builds sqlglot trees only."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
 from mlobs.engines.forms import Forms
 from mlobs.errors import ProfileError
-from mlobs.profiling.nodes import Node, absent, all_of, bigint, column, number, text
+from mlobs.profiling.nodes import (
+    Node,
+    absent,
+    all_of,
+    any_of,
+    bigint,
+    case,
+    column,
+    equal,
+    less,
+    minus,
+    number,
+    over,
+    text,
+    times,
+)
 from mlobs.windows import Window
 
 OTHER = "(other)"
 """The segment that holds the rows of all segments beyond the reference's most frequent ones."""
 
+SEGMENTS = 1000
+"""Most segments that a reference remembers and a profile tells apart."""
+
+Combination = tuple[str | None, ...]
+"""Values of the segment fields; None is null."""
+
 
 @dataclass(frozen=True)
 class Segmentation:
-    """The frozen segments of a reference: combinations of values of one or two fields, `None` standing for null.
+    """The frozen segments of a reference: the most frequent combinations of values of one or two fields.
 
-    Rows of any other combination belong to the segment `(other)`.
+    A later profile tells apart these and new ones, as long as there are at most `SEGMENTS`; other rows are `(other)`.
     """
 
-    fields: tuple[str, ...]
-    values: tuple[tuple[str | None, ...], ...]
+    fields: tuple[str, ...] = ()
+    values: tuple[Combination, ...] = ()
 
-    @property
-    def size(self) -> int:
-        """Segment numbers run from 0 to size - 1; the last is `(other)`."""
-        return len(self.values) + 1
-
-    def number(self) -> Node:
-        """The expression that gives a row its segment number."""
-        branches: list[Node] = []
-        for at, combination in enumerate(self.values):
-            conditions = [
-                absent(column(f)) if v is None else exp.EQ(this=text(column(f)), expression=exp.Literal.string(v))
-                for f, v in zip(self.fields, combination, strict=True)
+    def expressions(self, found: Sequence[Combination]) -> tuple[Node, ...]:
+        """The expressions to group by, when the rows hold the combinations `found`."""
+        plain = tuple(text(column(f)) for f in self.fields)
+        if len(found) <= SEGMENTS:
+            return plain
+        kept = set(self.kept(found))
+        alike = []
+        for combination in sorted(kept, key=lambda c: tuple(v or "" for v in c)):
+            parts = [
+                absent(p.copy()) if v is None else equal(p.copy(), exp.Literal.string(v))
+                for p, v in zip(plain, combination, strict=True)
             ]
-            branches.append(exp.If(this=all_of(conditions), true=number(at)))
-        if not branches:
-            return number(0)
-        return exp.Case(ifs=branches, default=number(len(self.values)))
+            alike.append(all_of(parts))
+        known = any_of(alike)
+        return tuple(case((known.copy(), p.copy()), default=exp.Literal.string(OTHER)) for p in plain)
 
-    def labels(self, at: int) -> list[str]:
-        """Keys of the segments that rows of segment number `at` belong to: each field's value, then both."""
-        if at >= len(self.values):
-            return (
-                [f"{f}={OTHER}" for f in self.fields[:1]]
-                if len(self.fields) == 1
-                else [", ".join(f"{f}={OTHER}" for f in self.fields)]
-            )
-        parts = [label(f, v) for f, v in zip(self.fields, self.values[at], strict=True)]
-        return parts if len(parts) == 1 else [*parts, ", ".join(parts)]
+    def kept(self, found: Sequence[Combination]) -> list[Combination]:
+        """Which of `found` (most frequent first) are told apart: the reference's, then the most frequent new ones."""
+        known = set(self.values)
+        return ([c for c in found if c in known] + [c for c in found if c not in known])[:SEGMENTS]
+
+    def labels(self, combination: Combination) -> list[str]:
+        """Keys of the segments that rows of a combination belong to: each field's value, then both."""
+        parts = [label(f, v) for f, v in zip(self.fields, combination, strict=True)]
+        if len(parts) == 1:
+            return parts
+        whole = ", ".join(parts)
+        return [whole] if OTHER in combination else [*parts, whole]
 
 
 def label(field: str, value: str | None) -> str:
@@ -66,32 +88,47 @@ def label(field: str, value: str | None) -> str:
     return f"{field} is null" if value is None else f"{field}={value}"
 
 
+def step_of(windows: Sequence[Window]) -> int:
+    """Microseconds of each window where they are equally long and follow each other, else 0."""
+    length = windows[0].length
+    regular = all(w.length == length for w in windows) and all(b.start == a.end for a, b in itertools.pairwise(windows))
+    return length // timedelta(microseconds=1) if regular else 0
+
+
 def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Window]) -> Node:
     """The expression that numbers the (sorted, disjoint) window of a row; negative in gaps between windows."""
-    length = windows[0].length
-    if all(b.start - a.start == length and a.length == length for a, b in zip(windows, windows[1:], strict=False)):
-        since = exp.Paren(this=exp.Sub(this=forms.epoch_us(time, time_type), expression=number(_us(windows[0]))))
-        step = number(length // timedelta(microseconds=1))
+    step = step_of(windows)
+    if step:
+        since = minus(forms.epoch_us(time, time_type), number(microseconds(windows[0].start)))
         if forms.dialect == "duckdb":
-            return exp.IntDiv(this=since, expression=step)
-        return bigint(
-            exp.Floor(
-                this=exp.Div(this=exp.Mul(this=since, expression=number(1.0)), expression=step, typed=True, safe=True)
-            )
-        )
-    ifs = []
+            return exp.IntDiv(this=since, expression=number(step))
+        return bigint(exp.Floor(this=over(times(since, number(1.0)), number(float(step)))))
+    whens = []
     for at, w in enumerate(windows):
-        ifs.append(
-            exp.If(this=exp.LT(this=time.copy(), expression=forms.moment(w.start, time_type)), true=number(-1 - at))
+        whens.append((less(time.copy(), forms.moment(w.start, time_type)), number(-1 - at)))
+        whens.append((less(time.copy(), forms.moment(w.end, time_type)), number(at)))
+    return case(*whens, default=number(-1 - len(windows)))
+
+
+def after_window(forms: Forms, x: Node, x_type: str, time: Node, time_type: str, windows: Sequence[Window]) -> Node:
+    """The condition that an instant lies at or after the end of the row's own window."""
+    step = step_of(windows)
+    if step:
+        row, value = window_number(forms, time, time_type, windows), window_number(forms, x, x_type, windows)
+        return exp.GT(this=value, expression=exp.Paren(this=row))
+    whens = [
+        (
+            less(time.copy(), forms.moment(w.end, time_type)),
+            exp.GTE(this=x.copy(), expression=forms.moment(w.end, x_type)),
         )
-        ifs.append(exp.If(this=exp.LT(this=time.copy(), expression=forms.moment(w.end, time_type)), true=number(at)))
-    return exp.Case(ifs=ifs, default=number(-1 - len(windows)))
+        for w in windows
+    ]
+    return case(*whens)
 
 
-def _us(window: Window) -> int:
-    from datetime import UTC, datetime
-
-    return (window.start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def disjoint(windows: Sequence[Window]) -> list[Window]:
@@ -103,19 +140,7 @@ def disjoint(windows: Sequence[Window]) -> list[Window]:
     if not windows:
         raise ProfileError("no windows to profile: give at least one")
     ordered = sorted(set(windows))
-    for a, b in zip(ordered, ordered[1:], strict=False):
+    for a, b in itertools.pairwise(ordered):
         if a.overlaps(b):
             raise ProfileError(f"windows {a} and {b} overlap: profile them in separate calls")
     return ordered
-
-
-def grouped(parts: Sequence[tuple[Node, int]]) -> Node | None:
-    """One group number out of several numbers, each with its size (the first may be negative)."""
-    if not parts:
-        return None
-    node = parts[0][0]
-    for other, size in parts[1:]:
-        node = exp.Add(
-            this=exp.Mul(this=exp.Paren(this=node), expression=number(size)), expression=exp.Paren(this=other)
-        )
-    return bigint(exp.Paren(this=node))

@@ -7,6 +7,7 @@ the engine.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,12 @@ from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError, nearest
 from mlobs.metrics.distributions import cut
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling.grouping import Segmentation
+from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.scanning import Request, histograms, level_counts
+from mlobs.profiling.discovery import decimals_of, relations, twins
+from mlobs.profiling.scanning import Request, combinations, histograms, level_counts, ungrouped
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
     BooleanState,
@@ -39,9 +41,6 @@ from mlobs.windows import Window
 
 ROUNDS = 6
 """Most rounds in which a grid is refined."""
-
-SEGMENTS = 1000
-"""Most segments a reference remembers; the rest is `(other)`."""
 
 
 def learn(
@@ -81,24 +80,23 @@ def learn(
             frames[name] = TimestampState(past)
         else:
             frames[name] = UnprofiledState(columns[name])
-    segmentation = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation((), ())
-    request = replace(base, frames=frames, segmentation=segmentation)
-    draft = (
-        Profile.merged(made_profiles(engine, request, key, label, "draft").values())
-        if windows
-        else next(iter(made_profiles(engine, request, key, label, "draft").values()))
-    )
-    settled = {name: _settled(state) for name, state in draft.fields.items()}
+    split = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation()
+    drafts = scanned_fields(engine, replace(ungrouped(engine, base), frames=frames, light=True))
+    frames = {name: settled(drafts[name], frames[name]) for name in frames}
+    pairs, found = twins(engine, base, drafts), relations(engine, base, drafts)
+    request = replace(base, frames=frames, segmentation=split, pairs=pairs, relations=found)
     stated = {
-        "time": time,
-        "key": key,
-        "segments": segmentation.fields,
-        "segment_values": segmentation.values,
-        "past": past,
-    }
-    print_of = fingerprint(settled, stated)
-    profile = _reframed(draft, settled, print_of)
-    return Reference(profile, time, key, segmentation, past)
+        "time": time, "key": key, "segments": split.fields, "past": past,
+        "pairs": pairs, "relations": [dataclasses.astuple(r) for r in found],
+    }  # fmt: skip
+    made = made_profiles(engine, request, key, label, fingerprint(frames, stated))
+    return Reference(Profile.merged(made.values()), time, key, split, past)
+
+
+def scanned_fields(engine: Engine, request: Request) -> dict[str, FieldState]:
+    """The fields' states over all of the request's rows, with the first of the frames."""
+    made = made_profiles(engine, request, (), "", "draft")
+    return dict(next(iter(made.values())).fields)
 
 
 def chosen_fields(
@@ -158,7 +156,8 @@ def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> dict[s
                 still.append(name)
             grids[name] = better
         open_names = still
-    return {name: replace(g, decimals=0 if _integral(base.columns[name]) else -1) for name, g in grids.items()}
+    decimals = decimals_of(engine, base, names)
+    return {name: replace(g, decimals=decimals.get(name, -1)) for name, g in grids.items()}
 
 
 def refined(state: NumericState) -> Grid:
@@ -181,51 +180,24 @@ def alike(a: Grid, b: Grid) -> bool:
     return 0.8 < a.scale / b.scale < 1.25 and abs(a.centre - b.centre) < 0.25 * b.scale
 
 
-def _integral(type_text: str) -> bool:
-    return (
-        type_text.upper()
-        .replace("UNSIGNED", "")
-        .strip(" U")
-        .startswith(("INT", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT", "INTEGER"))
-    )
-
-
-def _settled(state: FieldState) -> FieldState:
-    """The reference's own state, its frame completed with the ends, the deviation and the coarse cuts."""
-    if not isinstance(state, NumericState):
-        return state
-    distinct = state.distinct
-    grid = replace(
-        state.grid,
-        low=state.low,
-        high=state.high,
-        deviation=math.sqrt(state.variance) if state.finite else 0.0,
-        cuts=cut(state.bins, state.counts),
-        distinct=0 if math.isnan(distinct) else round(distinct),
-    )
-    return replace(state, grid=grid)
-
-
-def _reframed(profile: Profile, settled: Mapping[str, FieldState], print_of: str) -> Profile:
-    def with_grid(name: str, state: FieldState) -> FieldState:
-        new = settled[name]
-        return (
-            replace(state, grid=new.grid)
-            if isinstance(state, NumericState) and isinstance(new, NumericState)
-            else state
+def settled(state: FieldState, frame: FieldState) -> FieldState:
+    """The frame completed with the reference's ends, deviation and coarse cuts."""
+    if not isinstance(state, NumericState) or not isinstance(frame, NumericState):
+        return frame
+    deviation = math.sqrt(state.variance) if state.finite else 0.0
+    return NumericState(
+        replace(
+            frame.grid,
+            low=state.low,
+            high=state.high,
+            deviation=deviation if math.isfinite(deviation) else 0.0,
+            cuts=cut(state.bins, state.counts),
         )
-
-    parts = {
-        key: replace(p, fields={n: with_grid(n, s) for n, s in p.fields.items()}, fingerprint=print_of)
-        for key, p in profile.segments.items()
-    }
-    return replace(profile, fields=dict(settled), segments=parts, fingerprint=print_of)
+    )
 
 
-def segment_values(engine: Engine, base: Request, segments: tuple[str, ...]) -> tuple[tuple[str | None, ...], ...]:
+def segment_values(engine: Engine, base: Request, segments: tuple[str, ...]) -> tuple[Combination, ...]:
     """The most frequent combinations of the segment fields' values."""
-    from mlobs.profiling.scanning import combinations
-
     counts = combinations(engine, base, segments)
     ranked = sorted(counts, key=lambda c: (-counts[c], tuple(v or "" for v in c)))
     return tuple(ranked[:SEGMENTS])

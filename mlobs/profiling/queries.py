@@ -1,42 +1,48 @@
-"""From frozen frames to one aggregate query, as a sqlglot tree. Builds trees only; runs nothing.
+"""From frozen frames to aggregate queries. Builds text from sqlglot trees; runs nothing.
 
-Every branch of the UNION ALL gives rows of the same columns (`COLUMNS`): the part of the profile it belongs to, the
-field's number, the group (window and segment), and numbers whose meaning depends on the part.
+Branches of a UNION ALL give rows of the same columns: the part `p` they belong to, the field's number `f`, the window `g`,
+the segment `u1`, `u2`, and numbers whose meaning depends on the part. Where a scan is dear (`unpivots`), one scan unpivots
+all fields instead of a branch for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from sqlglot import exp
 
 from mlobs.engines.forms import Forms
 from mlobs.profiling.nodes import (
-    Node,
-    absent,
-    all_of,
-    bigint,
-    call,
-    column,
-    count,
-    counted,
-    double,
-    number,
-    present,
-    text,
-)
+    Node, Template, absent, all_of, bigint, call, case, column, count, counted, double, equal, less, literal,
+    minus, named, nested, number, over, plus, present, select, slot, text, times,
+)  # fmt: skip
 from mlobs.states.distinct import REGISTER_BITS, REGISTERS
-from mlobs.states.grid import HALF, Grid
+from mlobs.states.grid import HALF, LARGEST, SMALLEST, Grid
 
-TABLE, PLAIN, NUMERIC, VALUES, SKETCH = range(5)
-"""Parts of a profile: rows and newest time; booleans, timestamps and unprofiled; numeric; text; distinct sketches."""
+NUMERIC, VALUES, ZEROS, NEGATIVES, BELOW, ABOVE, SPECIAL, SKETCH, EXACT, ROWS = range(10)
+"""Parts: fine bins; distinct texts; follow-ups on numeric fields; distinct sketches, exact distinct counts; row hashes."""
 
-COLUMNS = ("p", "f", "g", "b", "v", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3")
-INTEGERS = frozenset({"p", "f", "g", "b", "n", "k1", "k2", "k3"})
+NAN, PLUS_INF, MINUS_INF, HUGE, MINUS_HUGE = range(900, 905)
+"""Bins of values that aren't on the grid, where the query guards its arithmetic."""
 
-_UNIX_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
+TINY_FACTOR = 2.0**-600
+"""Values too large to square are summed times this."""
+
+NUMBERS = ("b", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3", "k4")
+_INTEGERS = frozenset({"b", "n", "k1", "k2", "k3", "k4"})
+_LARGEST_DOUBLE = 1.7976931348623157e308
+_UNPIVOTS = frozenset({"postgres", "spark"})
+
+
+def lenient(forms: Forms) -> bool:
+    """Whether arithmetic never raises and TRY_CAST of NaN is NULL, so that no guard is needed around a bin."""
+    return forms.dialect == "duckdb"
+
+
+def unpivots(forms: Forms) -> bool:
+    """Whether one scan that unpivots its fields beats a branch for each field."""
+    return forms.dialect in _UNPIVOTS
 
 
 @dataclass(frozen=True)
@@ -47,87 +53,63 @@ class Scan:
         forms: the engine's SQL forms.
         relation: what goes into FROM.
         where: conditions on its rows.
-        group: expression that numbers windows and segments; None for one group.
+        window: expression that numbers windows; None for one.
+        segments: expressions of the segment fields' values, at most two.
     """
 
     forms: Forms
     relation: Node
     where: tuple[Node, ...] = ()
-    group: Node | None = None
+    window: Node | None = None
+    segments: tuple[Node, ...] = ()
 
     def filtered(self, *conditions: Node) -> Scan:
         return replace(self, where=(*self.where, *conditions))
 
-    def select(self, part: int, field_number: int, values: Mapping[str, Node], by: Sequence[Node] = ()) -> exp.Select:
-        """One branch: the columns of `COLUMNS`, NULL where `values` has none, grouped by the group and `by`."""
-        fixed = {
-            "p": number(part),
-            "f": number(field_number),
-            "g": self.group.copy() if self.group is not None else number(0),
-        }
-        projections = [
-            exp.Alias(
-                this=fixed.get(name) or values.get(name) or _missing(name), alias=exp.Identifier(this=name, quoted=True)
-            )
-            for name in COLUMNS
+    def by_window(self) -> Scan:
+        return replace(self, segments=())
+
+    @property
+    def keys(self) -> list[Node]:
+        """The grouping's expressions."""
+        return [*([self.window] if self.window is not None else []), *self.segments]
+
+    @property
+    def named_keys(self) -> list[Node]:
+        """The grouping's columns: g, then u1 and u2 where there are segments."""
+        return [
+            named(self.window if self.window is not None else number(0), "g"),
+            *(named(s, f"u{i}") for i, s in enumerate(self.segments, 1)),
         ]
-        query = exp.Select(expressions=projections)
-        query.set("from_", exp.From(this=self.relation.copy()))
-        if self.where:
-            query.set("where", exp.Where(this=all_of([w.copy() for w in self.where])))
-        grouping = ([self.group.copy()] if self.group is not None else []) + [b.copy() for b in by]
-        if grouping:
-            query.set("group", exp.Group(expressions=grouping))
-        return query
+
+    def regrouped(self, relation: Node) -> Scan:
+        """The same groups, over a nested query that carries g, u1 and u2."""
+        return Scan(
+            self.forms,
+            relation,
+            (),
+            column("g") if self.window is not None else None,
+            tuple(column(f"u{i}") for i in range(1, len(self.segments) + 1)),
+        )
+
+    def branch(
+        self, part: int, field: Node, values: Mapping[str, Node], by: Sequence[Node] = (), *, texts: bool
+    ) -> exp.Select:
+        """One branch: p, f, the group, `v` where there are texts, and `NUMBERS`, NULL where `values` has none."""
+        names = ("v", *NUMBERS) if texts else NUMBERS
+        columns = [named(values.get(name) or _missing(name), name) for name in names]
+        head = [named(number(part), "p"), named(field, "f"), *self.named_keys]
+        return select([*head, *columns], self.relation, self.where, [*self.keys, *by])
 
 
 def _missing(name: str) -> Node:
-    return exp.Cast(
-        this=exp.Null(), to=exp.DataType.build("bigint" if name in INTEGERS else "text" if name == "v" else "double")
-    )
+    kind = "bigint" if name in _INTEGERS else "text" if name == "v" else "double"
+    return exp.Cast(this=exp.Null(), to=exp.DataType.build(kind))
 
 
-def union(branches: Sequence[exp.Select]) -> Node:
-    """UNION ALL of the branches, built as a balanced tree so that a thousand of them don't nest too deep."""
-    nodes: list[Node] = list(branches)
-    while len(nodes) > 1:
-        pairs = [nodes[i : i + 2] for i in range(0, len(nodes), 2)]
-        nodes = [exp.Union(this=p[0], expression=p[1], distinct=False) if len(p) == 2 else p[0] for p in pairs]
-    return nodes[0]
-
-
-def table_branch(scan: Scan, time: str | None, time_type: str) -> exp.Select:
-    """Rows, and the newest event time in microseconds."""
-    values = {"n": count()}
-    if time is not None:
-        values["hi"] = double(scan.forms.epoch_us(exp.Max(this=column(time)), time_type))
-    return scan.select(TABLE, 0, values)
-
-
-def unprofiled_branch(scan: Scan, at: int, name: str) -> exp.Select:
-    return scan.select(PLAIN, at, {"n": count(), "k1": exp.Count(this=column(name))})
-
-
-def boolean_branch(scan: Scan, at: int, name: str) -> exp.Select:
-    """`n` rows, `k1` with a value, `k2` true."""
-    x = exp.Cast(this=column(name), to=exp.DataType.build("boolean"))
-    return scan.select(PLAIN, at, {"n": count(), "k1": exp.Count(this=column(name)), "k2": counted(scan.forms, x)})
-
-
-def timestamp_branch(scan: Scan, at: int, name: str, kind: str, bound: datetime, future: Node | None) -> exp.Select:
-    """`n` rows, `k1` with a value, `k2` from `future` on, `k3` before `bound`, `b` unix zero, ends in microseconds."""
-    x, forms = column(name), scan.forms
-    values: dict[str, Node] = {
-        "n": count(),
-        "k1": exp.Count(this=x),
-        "k3": counted(forms, exp.LT(this=x.copy(), expression=forms.moment(bound, kind))),
-        "b": counted(forms, exp.EQ(this=x.copy(), expression=forms.moment(_UNIX_ZERO, kind))),
-        "lo": double(forms.epoch_us(exp.Min(this=x.copy()), kind)),
-        "hi": double(forms.epoch_us(exp.Max(this=x.copy()), kind)),
-    }
-    if future is not None:
-        values["k2"] = counted(forms, exp.GTE(this=x.copy(), expression=future))
-    return scan.select(PLAIN, at, values)
+def union(texts: Sequence[str]) -> str:
+    """UNION ALL of generated branches."""
+    return " UNION ALL ".join(texts)
 
 
 @dataclass(frozen=True)
@@ -143,74 +125,294 @@ class NumericColumn:
         x = column(self.name)
         return x if self.is_double else double(x)
 
+    def tokens(self, forms: Forms) -> dict[str, str]:
+        """What is poured into the templates."""
+        known = self.grid.low == self.grid.low
+        return {
+            "f": str(self.at),
+            "x": forms.sql(self.value()),
+            "column": forms.sql(column(self.name)),
+            "centre": literal(self.grid.centre),
+            "scale": literal(self.grid.scale),
+            "low": literal(self.grid.low if known else -_LARGEST_DOUBLE),
+            "high": literal(self.grid.high if known else _LARGEST_DOUBLE),
+        }
 
-def deviation(c: NumericColumn) -> Node:
-    return exp.Paren(this=exp.Sub(this=c.value(), expression=number(c.grid.centre)))
+
+def fine_bin(d: Node, scale: Node) -> Node:
+    """The position on the grid, before the cast to an integer: the expression of `mlobs.states.grid`."""
+    top = times(number(float(HALF)), d)
+    return exp.Floor(this=over(top, plus(scale, exp.Abs(this=d.copy()))))
 
 
-def bin_of(c: NumericColumn) -> Node:
-    """The fine bin of a value: the expression of `mlobs.states.grid`."""
-    z = exp.Paren(this=exp.Div(this=deviation(c), expression=number(c.grid.scale), typed=True, safe=True))
-    top = exp.Mul(this=number(float(HALF)), expression=z)
-    bottom = exp.Paren(this=exp.Add(this=number(1), expression=exp.Abs(this=z.copy())))
-    floor = exp.Floor(this=exp.Div(this=top, expression=bottom, typed=True, safe=True))
-    return exp.TryCast(this=floor, to=exp.DataType.build("smallint"))
+def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool) -> list[str]:
+    """Branches that give a row for each fine bin that is occupied."""
+    if not columns:
+        return []
+    if unpivots(scan.forms):
+        return [_unpivoted_numeric(scan, columns, texts=texts)]
+    tree = _lenient_numeric(scan, texts) if lenient(scan.forms) else _guarded_numeric(scan, texts)
+    template = Template(scan.forms, tree)
+    return [template.poured(c.tokens(scan.forms)) for c in columns]
 
 
-def numeric_branch(scan: Scan, c: NumericColumn) -> exp.Select:
-    """A row for each fine bin that is occupied; the NULL bin holds nulls and whatever isn't finite."""
-    b, d, x = bin_of(c), deviation(c), c.value()
+def _lenient_numeric(scan: Scan, texts: bool) -> Node:
+    """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart."""
+    x = slot("x")
+    d = minus(x, slot("centre"))
+    b = exp.TryCast(this=fine_bin(d, slot("scale")), to=exp.DataType.build("smallint"))
     values: dict[str, Node] = {
         "b": b,
         "n": count(),
-        "s1": exp.Sum(this=d),
-        "s2": exp.Sum(this=exp.Mul(this=d.copy(), expression=d.copy())),
-        "lo": exp.Min(this=x),
+        "s1": exp.Sum(this=d.copy()),
+        "s2": exp.Sum(this=times(d.copy(), d.copy())),
+        "lo": exp.Min(this=x.copy()),
         "hi": exp.Max(this=x.copy()),
-        "k1": counted(scan.forms, exp.EQ(this=x.copy(), expression=number(0))),
-        "k2": counted(scan.forms, exp.LT(this=x.copy(), expression=number(0))),
     }
-    if c.grid.low == c.grid.low:
-        low, high = number(c.grid.low), number(c.grid.high)
-        values["k3"] = counted(
-            scan.forms,
-            exp.or_(exp.LT(this=x.copy(), expression=low), exp.GT(this=x.copy(), expression=high), copy=False),
-        )
-    return scan.select(NUMERIC, c.at, values, [b])
+    return scan.branch(NUMERIC, slot("f"), values, [b], texts=texts)
 
 
-def special_branch(scan: Scan, c: NumericColumn) -> exp.Select:
-    """For a field whose NULL bin holds more than nulls: NaN, infinities, and finite values too large to bin.
+def _deviation(x: Node, centre: Node) -> Node:
+    """x - centre where squaring it can neither overflow nor underflow, else NULL."""
+    size = exp.Abs(this=x)
+    kept = case((less(size.copy(), number(SMALLEST)), number(0.0)), default=x.copy())
+    return case((exp.LTE(this=size, expression=number(LARGEST)), minus(exp.Paren(this=kept), centre)))
 
-    `n` values, `k1` NaN, `k2` inf, `k3` -inf; of the finite rest `b` negatives, `s1` sum times 2^-600, `lo`, `hi`.
-    """
-    x, forms = c.value(), scan.forms
+
+def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
+    """The numbers of a bin over a nested query with columns x and d; and the bin."""
+    x, d = column("x"), column("d")
     infinity = exp.Cast(this=exp.Literal.string("Infinity"), to=exp.DataType.build("double"))
-    plain = exp.Case(ifs=[exp.If(this=forms.finite(x), true=x.copy())])
+    b = case(
+        (present(d), bigint(fine_bin(d.copy(), scale))),
+        (forms.is_nan(x), number(NAN)),
+        (equal(x, infinity), number(PLUS_INF)),
+        (equal(x.copy(), exp.Paren(this=exp.Neg(this=infinity.copy()))), number(MINUS_INF)),
+        (less(x.copy(), number(0)), number(MINUS_HUGE)),
+        (present(x.copy()), number(HUGE)),
+    )
+    small = case((present(d.copy()), d.copy()), (forms.finite(x), times(x.copy(), number(TINY_FACTOR))))
+    values: dict[str, Node] = {
+        "b": b,
+        "n": count(),
+        "s1": exp.Sum(this=small),
+        "s2": exp.Sum(this=times(d.copy(), d.copy())),
+        "lo": exp.Min(this=x.copy()),
+        "hi": exp.Max(this=x.copy()),
+        "k1": counted(forms, equal(x.copy(), number(0))),
+        "k2": counted(forms, all_of([forms.finite(x), less(x.copy(), number(0))])),
+        "k3": counted(forms, all_of([forms.finite(x), less(x.copy(), low)])),
+        "k4": counted(forms, all_of([forms.finite(x), exp.GT(this=x.copy(), expression=high)])),
+    }
+    return values, b
+
+
+def _guarded_numeric(scan: Scan, texts: bool) -> Node:
+    inner = select(
+        [*scan.named_keys, named(slot("x"), "x"), named(_deviation(slot("x"), slot("centre")), "d")],
+        scan.relation,
+        scan.where,
+    )
+    values, b = _guarded_values(scan.forms, slot("scale"), slot("low"), slot("high"))
+    return scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, slot("f"), values, [b], texts=texts)
+
+
+def _unpivoted_numeric(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool) -> str:
+    names = ("f", "x", "centre", "scale", "low", "high")
+    rows = [[number(c.at), c.value(), *(double(number(v)) for v in _frame(c.grid))] for c in columns]
+    f, x, centre, scale, low, high = (column(name) for name in names)
+    carried = [named(node, name) for node, name in ((f, "f"), (x, "x"), (scale, "scale"), (low, "low"), (high, "high"))]
+    inner = unpivoted(scan, names, rows, [*carried, named(_deviation(x, centre), "d")])
+    values, b = _guarded_values(scan.forms, column("scale"), column("low"), column("high"))
+    return scan.forms.sql(
+        scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, column("f"), values, [column("f"), b], texts=texts)
+    )
+
+
+def _frame(grid: Grid) -> tuple[float, float, float, float]:
+    known = grid.low == grid.low
+    return grid.centre, grid.scale, grid.low if known else -_LARGEST_DOUBLE, grid.high if known else _LARGEST_DOUBLE
+
+
+def unpivoted(
+    scan: Scan,
+    names: Sequence[str],
+    rows: Sequence[Sequence[Node]],
+    projections: Sequence[Node],
+    where: Sequence[Node] = (),
+) -> exp.Select:
+    """One scan that gives, for each of its rows, a row for each of `rows` with the columns `names`."""
+    query = select([*scan.named_keys, *projections], scan.relation, [*scan.where, *where])
+    columns = [exp.Identifier(this=name, quoted=True) for name in names]
+    table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
+    if scan.forms.dialect == "spark":
+        structs = [call("STRUCT", *row) for row in rows]
+        query.set("laterals", [exp.Lateral(this=call("INLINE", call("ARRAY", *structs)), view=True, alias=table)])
+        return query
+    values = exp.Values(expressions=[exp.Tuple(expressions=list(row)) for row in rows], alias=table)
+    query.set("joins", [exp.Join(this=exp.Lateral(this=nested_values(values), alias=table), kind="CROSS")])
+    return query
+
+
+def nested_values(values: exp.Values) -> Node:
+    """VALUES in parentheses."""
+    values.set("alias", None)
+    return exp.Subquery(this=values)
+
+
+def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int | None) -> list[str]:
+    """Branches that give a row for each distinct text, and one for the nulls; `limit` bounds each branch's rows.
+
+    `columns` are (field number, name, whether the column is a text by type).
+    """
+    if not columns:
+        return []
+    if unpivots(scan.forms):
+        rows = [[number(at), text(column(name))] for at, name, _ in columns]
+        inner = unpivoted(scan, ("f", "v"), rows, [named(column("f"), "f"), named(column("v"), "v")])
+        outer = scan.regrouped(nested(inner, "texts"))
+        by = [column("f"), column("v")]
+        return [
+            scan.forms.sql(
+                _limited(
+                    outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, texts=True),
+                    limit and limit * len(columns),
+                )
+            )
+        ]
+    template = Template(
+        scan.forms,
+        _limited(scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], texts=True), limit),
+    )
+    return [
+        template.poured({"f": str(at), "v": scan.forms.sql(column(name) if is_text else text(column(name)))})
+        for at, name, is_text in columns
+    ]
+
+
+def _limited(query: exp.Select, limit: int | None) -> exp.Select:
+    if limit is None:
+        return query
+    return exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
+
+
+def follow_up_templates(scan: Scan) -> dict[int, Template]:
+    """Part -> template of the follow-ups that tell apart what the lenient query's bins don't.
+
+    ZEROS, NEGATIVES, BELOW, ABOVE count finite values in `n`. SPECIAL looks into the NULL bin: `n` values, `k1` NaN, `k2`
+    inf, `k3` -inf; of the finite rest `b` negatives, `s1` the sum times `TINY_FACTOR`, `lo`, `hi`.
+    """
+    forms, x = scan.forms, slot("x")
+    top, bottom = number(_LARGEST_DOUBLE), number(-_LARGEST_DOUBLE)
+    not_below = exp.GTE(this=x.copy(), expression=bottom)
+    conditions: dict[int, list[Node]] = {
+        ZEROS: [equal(x.copy(), number(0))],
+        NEGATIVES: [less(x.copy(), number(0)), not_below],
+        BELOW: [less(x.copy(), slot("low")), not_below.copy()],
+        ABOVE: [exp.GT(this=x.copy(), expression=slot("high")), exp.LTE(this=x.copy(), expression=top)],
+    }
+    found = {
+        part: Template(forms, scan.filtered(*where).branch(part, slot("f"), {"n": count()}, texts=False))
+        for part, where in conditions.items()
+    }
+    infinity = exp.Cast(this=exp.Literal.string("Infinity"), to=exp.DataType.build("double"))
+    plain = case((forms.finite(x), x.copy()))
     values: dict[str, Node] = {
         "n": count(),
         "k1": counted(forms, forms.is_nan(x)),
-        "k2": counted(forms, exp.EQ(this=x.copy(), expression=infinity)),
-        "k3": counted(forms, exp.EQ(this=x.copy(), expression=exp.Paren(this=exp.Neg(this=infinity.copy())))),
-        "b": counted(forms, exp.LT(this=plain, expression=number(0))),
-        "s1": exp.Sum(this=exp.Mul(this=plain.copy(), expression=number(2.0**-600))),
+        "k2": counted(forms, equal(x.copy(), infinity)),
+        "k3": counted(forms, equal(x.copy(), exp.Paren(this=exp.Neg(this=infinity.copy())))),
+        "b": counted(forms, less(plain, number(0))),
+        "s1": exp.Sum(this=times(plain.copy(), number(TINY_FACTOR))),
         "lo": exp.Min(this=plain.copy()),
         "hi": exp.Max(this=plain.copy()),
     }
-    return scan.filtered(present(column(c.name)), absent(bin_of(c))).select(NUMERIC, c.at, values)
+    unbinned = absent(
+        exp.TryCast(this=fine_bin(minus(x.copy(), slot("centre")), slot("scale")), to=exp.DataType.build("smallint"))
+    )
+    inside = scan.filtered(present(slot("column")), unbinned)
+    found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), values, texts=False))
+    return found
 
 
-def values_branch(scan: Scan, at: int, name: str, *, is_text: bool) -> exp.Select:
-    """A row for each distinct value, and one for the nulls."""
-    v = column(name) if is_text else text(column(name))
-    return scan.select(VALUES, at, {"v": v, "n": count()}, [v])
+def hashed(forms: Forms, x: Node) -> Node:
+    """A 63-bit hash of a number that isn't NULL."""
+    if lenient(forms):
+        return exp.Paren(this=exp.BitwiseRightShift(this=call("hash", x), expression=number(1)))
+    return exp.Paren(this=forms.hash64(plus(double(x), number(0.0))))  # -0.0 + 0.0 is 0.0
 
 
-def sketch_branch(scan: Scan, at: int, name: str) -> exp.Select:
-    """A row for each register of the distinct sketch: its number `b` and the smallest hash without its low bits, `n`."""
-    duckdb = scan.forms.dialect == "duckdb"  # its 64-bit hash as it is; one bit more is shifted away
-    h = call("hash", column(name)) if duckdb else exp.Paren(this=scan.forms.hash64(column(name)))
-    register = bigint(exp.Paren(this=exp.BitwiseAnd(this=h, expression=number(REGISTERS - 1))))
-    shift = number(REGISTER_BITS + duckdb)
-    rest = bigint(exp.Paren(this=exp.BitwiseRightShift(this=exp.Min(this=h.copy()), expression=shift)))
-    return scan.filtered(present(column(name))).select(SKETCH, at, {"b": register, "n": rest}, [register])
+def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> list[str]:
+    """Branches that give each register's number `b` and smallest remaining hash `n`; with the sampling of each field."""
+    if not columns:
+        return []
+    forms = scan.forms
+    if unpivots(forms):
+        rows = [[number(c.at), hashed(forms, column(c.name)), number(_bound(sampling))] for c, sampling in columns]
+        where = [present(column("h")), less(column("h"), column("bound"))]
+        inner = unpivoted(scan, ("f", "h", "bound"), rows, [named(column("f"), "f"), named(column("h"), "h")], where)
+        return [forms.sql(_registers(scan.regrouped(nested(inner, "hashes")), column("h"), column("f"), [column("f")]))]
+    texts = []
+    templates: dict[bool, Template] = {}
+    for c, sampling in columns:
+        if (sampling > 0) not in templates:
+            h = hashed(forms, slot("column"))
+            where = [present(slot("column")), *([less(h.copy(), slot("bound"))] if sampling else [])]
+            templates[sampling > 0] = Template(forms, _registers(scan.filtered(*where), h, slot("f"), []))
+        texts.append(templates[sampling > 0].poured({**c.tokens(forms), "bound": str(_bound(sampling))}))
+    return texts
+
+
+def _bound(sampling: int) -> int:
+    return (1 << (63 - sampling)) - 1 if not sampling else 1 << (63 - sampling)
+
+
+def _registers(scan: Scan, h: Node, field: Node, by: Sequence[Node]) -> exp.Select:
+    register = bigint(exp.Paren(this=exp.BitwiseAnd(this=h.copy(), expression=number(REGISTERS - 1))))
+    rest = bigint(exp.Paren(this=exp.BitwiseRightShift(this=exp.Min(this=h.copy()), expression=number(REGISTER_BITS))))
+    return scan.branch(SKETCH, field, {"b": register, "n": rest}, [*by, register], texts=False)
+
+
+def exact_queries(scan: Scan, columns: Sequence[NumericColumn]) -> list[str]:
+    """Branches that count distinct values exactly, in `n`."""
+    if not columns:
+        return []
+    forms = scan.forms
+    if unpivots(forms):
+        rows = [[number(c.at), hashed(forms, column(c.name))] for c in columns]
+        inner = unpivoted(scan, ("f", "h"), rows, [named(column("f"), "f"), named(column("h"), "h")])
+        distinct = exp.Count(this=exp.Distinct(expressions=[column("h")]))
+        outer = scan.regrouped(nested(inner, "hashes"))
+        return [forms.sql(outer.branch(EXACT, column("f"), {"n": distinct}, [column("f")], texts=False))]
+    distinct = exp.Count(this=exp.Distinct(expressions=[slot("column")]))
+    template = Template(forms, scan.branch(EXACT, slot("f"), {"n": distinct}, texts=False))
+    return [template.poured(c.tokens(forms)) for c in columns]
+
+
+def row_hash(forms: Forms, names: Sequence[str]) -> Node:
+    """A 63-bit hash of several columns of a row."""
+    columns: list[Node] = [column(name) for name in names]
+    positive = number((1 << 63) - 1)
+    if forms.dialect == "duckdb":
+        return bigint(exp.Paren(this=exp.BitwiseRightShift(this=call("hash", *columns), expression=number(1))))
+    if forms.dialect in ("spark", "databricks"):
+        return exp.Paren(this=exp.BitwiseAnd(this=call("xxhash64", *columns), expression=positive))
+    if forms.dialect == "snowflake":
+        return call("BITAND", call("HASH", *columns), positive)
+    if forms.dialect == "clickhouse":
+        return call("toInt64", call("bitShiftRight", call("cityHash64", call("tuple", *columns)), number(1)))
+    if forms.dialect == "bigquery":
+        return forms.hash64(call("TO_JSON_STRING", call("STRUCT", *columns)))
+    if forms.dialect == "trino":
+        return forms.hash64(call("JSON_FORMAT", exp.Cast(this=call("ROW", *columns), to=exp.DataType.build("json"))))
+    return forms.hash64(call("ROW", *columns))
+
+
+def row_query(scan: Scan, names: Sequence[str], limit: int) -> str:
+    """The branch that gives the row hashes `b` below `limit`, and the rows `n` of each."""
+    h = row_hash(scan.forms, names)
+    inner = select([*scan.named_keys, named(h, "h")], scan.relation, scan.where)
+    outer = scan.regrouped(nested(inner, "hashes"))
+    if limit < 1 << 63:
+        outer = outer.filtered(less(column("h"), number(limit)))
+    return scan.forms.sql(outer.branch(ROWS, number(0), {"b": column("h"), "n": count()}, [column("h")], texts=False))

@@ -38,7 +38,7 @@ class Reference:
     profile: Profile
     time: str | None = None
     key: tuple[str, ...] = ()
-    segmentation: Segmentation = field(default_factory=lambda: Segmentation((), ()))
+    segmentation: Segmentation = field(default_factory=Segmentation)
     past: datetime = PAST
 
     @classmethod

@@ -1,30 +1,58 @@
-"""Run the profile query on an engine and hand its answer to `assemble`. The only file here that runs queries of a profile."""
+"""Run the queries of a profile on an engine and hand their answers to `assemble`. Knows how many queries there are, and why.
+
+1. One wide query counts what takes one number, and tells which segments and how many rows there are.
+2. Fine bins and distinct texts: one query (one for each of the two when there are many windows).
+3. What needs the answer of the second: follow-ups on a few fields, distinct sketches, row hashes; one query.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
+from mlobs.engines.column_types import data_type
 from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError
 from mlobs.profiling import assemble, queries
-from mlobs.profiling.assemble import Answer
-from mlobs.profiling.grouping import Segmentation, grouped, window_number
-from mlobs.profiling.nodes import Node, all_of, column, count, number, text
+from mlobs.profiling.assemble import Answer, FollowUps
+from mlobs.profiling.grouping import Combination, Segmentation, after_window, window_number
+from mlobs.profiling.nodes import Node, any_of, column, count, named, nested, number, select
+from mlobs.profiling.wide import wide_query
 from mlobs.spec import FieldKind
-from mlobs.states import BooleanState, CategoricalState, FieldState, NumericState, TimestampState, UnprofiledState
+from mlobs.states import (
+    BooleanState,
+    CategoricalState,
+    FieldState,
+    Levels,
+    NumericState,
+    PairState,
+    Relation,
+    ResidualState,
+    RowSketch,
+    TimestampState,
+    UnprofiledState,
+)
+from mlobs.states import distinct as sketches
 from mlobs.states.grid import Grid
+from mlobs.states.rows import HASHES, KEPT
 from mlobs.windows import Window
 
 TOGETHER = 16
-"""Up to so many groups the whole profile is one query, of one snapshot; with more, one query for each part of it."""
+"""Up to so many groups bins and texts are one query, of one snapshot; with more, one each."""
+
+EXACT_ROWS = 10_000
+"""Windows of at most so many rows have their distinct numbers counted exactly."""
+
+TEXTS = 20_000
+"""Most distinct texts of a field and group that are handed over; with more, `open_text` counts them in the engine."""
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,7 +68,9 @@ class Request:
         time: the time column.
         where: further conditions.
         segmentation: how rows are split.
-        future: the instant from which a timestamp counts as future, where there are no windows.
+        now: the instant from which a timestamp counts as future, where there are no windows.
+        pairs, relations: the twins and relations frozen in the reference.
+        light: leave out sketches and row hashes, as learning does.
     """
 
     source: Source
@@ -50,212 +80,398 @@ class Request:
     windows: Sequence[Window] = ()
     time: str | None = None
     where: tuple[Node, ...] = ()
-    segmentation: Segmentation = field(default_factory=lambda: Segmentation((), ()))
-    future: datetime | None = None
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    now: datetime | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    relations: tuple[Relation, ...] = ()
+    light: bool = False
+
+    def only(self, kind: type) -> dict[int, tuple[str, Any]]:
+        """Field number -> (name, state) of the fields of a kind."""
+        return {at: (n, s) for at, (n, s) in enumerate(self.frames.items()) if isinstance(s, kind)}
+
+    @property
+    def hashed_columns(self) -> list[str]:
+        """The fields that row hashes are made of."""
+        return [n for n, s in self.frames.items() if isinstance(s, (NumericState, CategoricalState, BooleanState))]
 
 
 @dataclass(frozen=True)
 class Group:
-    """The states of one window and segment."""
+    """The states of the rows of one window and combination of segment values."""
 
+    window: int
+    combination: Combination
     rows: int
     newest: datetime | None
     fields: dict[str, FieldState]
+    pairs: dict[tuple[str, str], PairState]
+    relations: dict[tuple[str, str], ResidualState]
 
 
-def scan_of(engine: Engine, request: Request) -> queries.Scan:
-    """The rows and groups that the request's query reads."""
-    conditions = list(request.where)
-    parts: list[tuple[Node, int]] = []
+@dataclass(frozen=True)
+class Scanned:
+    """All groups that have rows, and what is known of windows only: exact distinct counts and row hashes."""
+
+    groups: list[Group]
+    distinct: Mapping[tuple[int, str], int]
+    rows: Mapping[int, RowSketch]
+
+
+class Groups:
+    """Numbers groups: window and combination of segment values -> 0, 1, 2 ..."""
+
+    def __init__(self, segments: int) -> None:
+        self.segments = segments
+        self.combinations: dict[Combination, int] = {}
+
+    def number(self, table: Any) -> NDArray[np.int64]:
+        """The group of each row of an answer; negative for rows outside all windows."""
+        window = np.asarray(table.column("g").to_numpy(), np.int64)
+        if not self.segments:
+            return window * self.size
+        parts = [table.column(f"u{i}").to_pylist() for i in range(1, self.segments + 1)]
+        at = [self.combinations.setdefault(c, len(self.combinations)) for c in zip(*parts, strict=True)]
+        return window * self.size + np.array(at, np.int64)
+
+    size = 1 << 20
+
+    def split(self, group: int) -> tuple[int, Combination]:
+        """(window, combination) of a group."""
+        window, at = divmod(group, self.size)
+        return window, (list(self.combinations)[at] if self.segments else ())
+
+
+def is_double(type_text: str, dialect: str) -> bool:
+    """Whether a column holds doubles, so that no cast is needed."""
+    found = data_type(type_text, dialect)
+    return found is not None and found.this == exp.DataType.Type.DOUBLE
+
+
+def is_text(type_text: str, dialect: str) -> bool:
+    """Whether a column holds texts, so that no cast is needed."""
+    found = data_type(type_text, dialect)
+    return found is not None and found.this in (exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR)
+
+
+def numeric_columns(engine: Engine, request: Request) -> list[queries.NumericColumn]:
+    return [
+        queries.NumericColumn(at, name, state.grid, is_double(request.columns[name], engine.dialect))
+        for at, (name, state) in request.only(NumericState).items()
+    ]
+
+
+def text_columns(engine: Engine, request: Request) -> list[tuple[int, str, bool]]:
+    return [
+        (at, name, is_text(request.columns[name], engine.dialect))
+        for at, (name, _) in request.only(CategoricalState).items()
+    ]
+
+
+def scan_of(engine: Engine, request: Request, found: Sequence[Combination] = ()) -> queries.Scan:
+    """The rows and groups that the request's queries read, when the rows hold the combinations `found`."""
+    conditions, window = list(request.where), None
     if request.windows:
         assert request.time is not None
         kind = request.columns[request.time]
         span = Window(request.windows[0].start, request.windows[-1].end)
         conditions.append(engine.forms.within(column(request.time), kind, span))
         if len(request.windows) > 1:
-            parts.append(
-                (window_number(engine.forms, column(request.time), kind, request.windows), len(request.windows))
-            )
-    if request.segmentation.fields:
-        parts.append((request.segmentation.number(), request.segmentation.size))
-    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), grouped(parts))
+            window = window_number(engine.forms, column(request.time), kind, request.windows)
+    segments = request.segmentation.expressions(found) if request.segmentation.fields else ()
+    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), window, segments)
 
 
-def parts_of(engine: Engine, request: Request) -> list[list[exp.Select]]:
-    """The branches of the profile query, by part."""
-    scan = scan_of(engine, request)
-    table = [queries.table_branch(scan, request.time, request.columns.get(request.time or "", ""))]
-    numeric, values, sketch = [], [], []
-    for at, (name, state) in enumerate(request.frames.items()):
-        kind = request.columns[name]
-        if isinstance(state, NumericState):
-            numeric.append(
-                queries.numeric_branch(scan, queries.NumericColumn(at, name, state.grid, kind.upper() == "DOUBLE"))
-            )
-            sketch.append(queries.sketch_branch(scan, at, name))
-        elif isinstance(state, CategoricalState):
-            values.append(queries.values_branch(scan, at, name, is_text=kind.upper() in ("VARCHAR", "TEXT", "STRING")))
-        elif isinstance(state, BooleanState):
-            table.append(queries.boolean_branch(scan, at, name))
-        elif isinstance(state, TimestampState):
-            end = request.windows[-1].end if request.windows else request.future
-            future = engine.forms.moment(end, kind) if end else None
-            table.append(queries.timestamp_branch(scan, at, name, kind, state.bound, future))
-        else:
-            table.append(queries.unprofiled_branch(scan, at, name))
-    return [part for part in (table, numeric, values, sketch) if part]
+def late(engine: Engine, request: Request) -> Callable[[str], Node] | None:
+    """The condition that a field's timestamp lies at or after the end of its row's window (or `now`); None without either."""
+
+    def of(name: str) -> Node:
+        x, kind = column(name), request.columns[name]
+        if len(request.windows) < 2:
+            end = request.windows[0].end if request.windows else request.now
+            assert end is not None
+            return exp.GTE(this=x, expression=engine.forms.moment(end, kind))
+        assert request.time is not None
+        return after_window(engine.forms, x, kind, column(request.time), request.columns[request.time], request.windows)
+
+    return of if request.windows or request.now is not None else None
 
 
-def statements(engine: Engine, request: Request) -> list[Node]:
-    """The queries that make the profile: one, or one a part when there are many groups."""
-    parts = parts_of(engine, request)
-    if max(len(request.windows), 1) * request.segmentation.size <= TOGETHER:
-        return [queries.union([branch for part in parts for branch in part])]
-    return [queries.union(part) for part in parts]
+def wide_text(engine: Engine, request: Request, found: Sequence[Combination]) -> str:
+    """The text of the wide query."""
+    scan = scan_of(engine, request, found)
+    tree = wide_query(
+        scan, request.frames, request.columns, request.time, late(engine, request), request.pairs, request.relations
+    )
+    return engine.sql(tree)
 
 
-def scanned(engine: Engine, request: Request) -> dict[int, Group]:
-    """Group number -> its states. Groups without rows are missing."""
-    answers = [_answer(engine.run(query)) for query in statements(engine, request)]
-    names = list(request.frames)
-    frames = dict(enumerate(request.frames.values()))
-    found: dict[int, dict[str, FieldState]] = {}
-
-    def part(number: int) -> Answer:
-        return _stacked([a.where(a["p"] == number) for a in answers])
-
-    numeric = part(queries.NUMERIC)
-    grids = {at: s.grid for at, s in frames.items() if isinstance(s, NumericState)}
-    special = _special(engine, request, numeric, grids)
-    registers = assemble.sketch_registers(part(queries.SKETCH))
-    family = engine.dialect
-    states: dict[tuple[int, int], Any] = {}
-    states.update(assemble.numeric_states(numeric, special, registers, grids, family))
-    texts = {at: (s.levels, s.kind) for at, s in frames.items() if isinstance(s, CategoricalState)}
-    states.update(assemble.categorical_states(part(queries.VALUES), texts))
-    states.update(_plain_states(part(queries.PLAIN), frames))
-    for (g, f), state in states.items():
-        found.setdefault(g, {})[names[f]] = state
-    table = part(queries.TABLE)
-    groups: dict[int, Group] = {}
-    for g, rows, newest in zip(table["g"].tolist(), table["n"].tolist(), table["hi"].tolist(), strict=True):
-        if not rows or g < 0:
-            continue
-        mine = found.get(g, {})
-        groups[g] = Group(int(rows), _moment(newest), {n: mine[n] for n in names if n in mine})
-    return groups
+def binned_texts(engine: Engine, request: Request, found: Sequence[Combination]) -> list[str]:
+    """The text of the queries for fine bins and distinct texts: one, or one each."""
+    scan = scan_of(engine, request, found)
+    numeric, texts = numeric_columns(engine, request), text_columns(engine, request)
+    groups = max(len(request.windows), 1) * max(len(found), 1)
+    together = bool(numeric and texts) and groups <= TOGETHER
+    limit = (TEXTS + 1) * groups
+    parts = [queries.numeric_queries(scan, numeric, texts=together), queries.value_queries(scan, texts, limit)]
+    if together:
+        return [queries.union([*parts[0], *parts[1]])]
+    return [queries.union(part) for part in parts if part]
 
 
-def _answer(table: Any) -> Answer:
-    columns: dict[str, Any] = {}
-    for name in queries.COLUMNS:
-        array = table.column(name).combine_chunks() if name == "v" else table.column(name)
-        if name == "v":
-            encoded = array.dictionary_encode()
-            columns["v"] = np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
-            columns["texts"] = encoded.dictionary.to_pylist()
-        elif name in ("p", "f", "g", "n"):
-            columns[name] = np.asarray(array.to_numpy(), np.int64)
-        else:
-            columns[name] = np.asarray(array.to_numpy(), np.float64)
-            if name == "lo":
-                columns["some"] = ~np.asarray(array.is_null().to_numpy())
-    texts = columns.pop("texts")
-    return Answer(columns, texts)
+def scanned(engine: Engine, request: Request) -> Scanned:
+    """Profile the request's rows."""
+    with engine.session():
+        found = _combinations_found(engine, request)
+        numbering = Groups(len(request.segmentation.fields))
+        wide = engine.run(wide_text(engine, request, found))
+        answers = [answer(engine.run(text), numbering) for text in binned_texts(engine, request, found)]
+        numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)
+        states: dict[tuple[int, int], Any] = {}
+        if numeric is not None:
+            states.update(_numeric(engine, request, found, numbering, numeric))
+        if texts is not None:
+            frames = {at: (s.levels, s.kind) for at, (_, s) in request.only(CategoricalState).items()}
+            states.update(assemble.categorical_states(texts, frames))
+        groups = _groups(request, numbering, wide, states)
+        if request.light:
+            return Scanned(groups, {}, {})
+        return _of_windows(engine, request, groups)
 
 
-def _stacked(answers: Sequence[Answer]) -> Answer:
-    filled = [a for a in answers if len(a)] or list(answers[:1])
-    if len(filled) == 1:
-        return filled[0]
-    raise ProfileError("a part of a profile came from two queries")  # each part is asked in one
+def _part(answers: Sequence[Answer], number: int) -> Answer | None:
+    for one in answers:
+        part = one.part(number)
+        if len(part):
+            return part
+    return None
 
 
-def _special(
-    engine: Engine, request: Request, numeric: Answer, grids: Mapping[int, Grid]
-) -> dict[tuple[int, int], dict[str, float]]:
-    fields = assemble.unbinned(numeric)
-    if not fields:
-        return {}
-    scan = scan_of(engine, request)
-    names = list(request.frames)
-    branches = [
-        queries.special_branch(
-            scan, queries.NumericColumn(at, names[at], grids[at], request.columns[names[at]].upper() == "DOUBLE")
-        )
-        for at in fields
-    ]
-    found = _answer(engine.run(queries.union(branches)))
-    keys = ("n", "k1", "k2", "k3", "b", "s1", "lo", "hi")
-    rows = zip(found["g"].tolist(), found["f"].tolist(), *(found[k].tolist() for k in keys), strict=True)
+def _combinations_found(engine: Engine, request: Request) -> list[Combination]:
+    """The combinations of segment values in the rows, most frequent first; empty without segments."""
+    if not request.segmentation.fields:
+        return []
+    counts = combinations(engine, request, request.segmentation.fields)
+    return sorted(counts, key=lambda c: (-counts[c], tuple(v or "" for v in c)))
+
+
+def _numeric(
+    engine: Engine, request: Request, found: Sequence[Combination], numbering: Groups, numeric: Answer
+) -> dict[tuple[int, int], NumericState]:
+    """Numeric states with their follow-ups and distinct sketches."""
+    columns = {c.at: c for c in numeric_columns(engine, request)}
+    grids = {at: c.grid for at, c in columns.items()}
+    scan = scan_of(engine, request, found)
+    texts: list[str] = []
+    asked: dict[int, set[int]] = {}
+    if queries.lenient(engine.forms):
+        asked = {part: fields for part, fields in assemble.wanted(numeric, grids).items() if fields}
+        templates = queries.follow_up_templates(scan) if asked else {}
+        texts = [
+            templates[p].poured(columns[f].tokens(engine.forms)) for p, fields in asked.items() for f in sorted(fields)
+        ]
+    draft = assemble.numeric_states(numeric, grids)
+    sampling = {} if request.light else _sampling(draft)
+    sketched = sorted({f for _, f in sampling})
+    levels = {f: min(r for (_, at), r in sampling.items() if at == f) for f in sketched}
+    texts += queries.sketch_queries(scan, [(columns[f], levels[f]) for f in sketched])
+    if not texts:
+        return draft
+    rows = answer(engine.run(queries.union(texts)), numbering)
+    counts = {p: rows.part(p).counts() for p in asked}
+    special = _special(rows.part(queries.SPECIAL)) if queries.SPECIAL in asked else {}
+    follow_ups = FollowUps(counts, {p: frozenset(fields) for p, fields in asked.items()}, special)
+    states = assemble.numeric_states(numeric, grids, follow_ups) if asked else draft
+    registers = assemble.sketch_registers(rows.part(queries.SKETCH))
+    return _with_sketches(engine, scan, columns, numbering, states, sampling, levels, registers)
+
+
+def _sampling(states: Mapping[tuple[int, int], NumericState]) -> dict[tuple[int, int], int]:
+    """How much of the hash space is sampled for each group and field that has values."""
     return {
-        (g, f): {
-            k: 0.0 if math.isnan(v) and k in ("b", "k1", "k2", "k3") else v for k, v in zip(keys, rest, strict=True)
-        }
-        for g, f, *rest in rows
-        if rest[0]
+        key: assemble.sampling_of(s.rows - s.nulls, s.grid.distinct) for key, s in states.items() if s.rows > s.nulls
     }
 
 
-def _moment(us: float) -> datetime | None:
-    if math.isnan(us):
+def _with_sketches(
+    engine: Engine,
+    scan: queries.Scan,
+    columns: Mapping[int, queries.NumericColumn],
+    numbering: Groups,
+    states: Mapping[tuple[int, int], NumericState],
+    sampling: Mapping[tuple[int, int], int],
+    levels: Mapping[int, int],
+    registers: Mapping[tuple[int, int], NDArray[np.uint8]],
+) -> dict[tuple[int, int], NumericState]:
+    """The states with their distinct sketches; fields with fewer values than expected are asked for again, unsampled."""
+    thin = {
+        key
+        for key, r in sampling.items()
+        if r and sketches.estimate(_sampled(registers, key, r), r) < sketches.REGISTERS * 2.0**r
+    }
+    again = sorted({f for _, f in thin if levels[f] > 0})
+    fuller = dict(registers)
+    if again:
+        texts = queries.sketch_queries(scan, [(columns[f], 0) for f in again])
+        rows = answer(engine.run(queries.union(texts)), numbering)
+        fuller.update(assemble.sketch_registers(rows.part(queries.SKETCH)))
+    result = dict(states)
+    for key, r in sampling.items():
+        taken = 0 if key in thin else r
+        if key in states and states[key].rows > states[key].nulls:
+            result[key] = replace(
+                states[key], registers=_sampled(fuller, key, taken), sampling=taken, family=engine.dialect
+            )
+    return result
+
+
+def _sampled(
+    registers: Mapping[tuple[int, int], NDArray[np.uint8]], key: tuple[int, int], sampling: int
+) -> NDArray[np.uint8]:
+    found = registers.get(key)
+    return sketches.no_registers() if found is None else sketches.sampled_to(found, sampling)
+
+
+def _special(rows: Answer) -> dict[tuple[int, int], dict[str, float]]:
+    names = ("n", "k1", "k2", "k3", "b", "s1", "lo", "hi")
+    lines = zip(rows["g"].tolist(), rows["f"].tolist(), *(rows[name].tolist() for name in names), strict=True)
+    counts = frozenset({"k1", "k2", "k3", "b"})
+    return {
+        (g, f): {k: 0.0 if k in counts and math.isnan(v) else v for k, v in zip(names, rest, strict=True)}
+        for g, f, *rest in lines
+    }
+
+
+def _groups(
+    request: Request, numbering: Groups, wide: Any, states: Mapping[tuple[int, int], FieldState]
+) -> list[Group]:
+    names = list(request.frames)
+    numbers = numbering.number(wide).tolist()
+    columns = {name: wide.column(name).to_pylist() for name in wide.column_names if name not in ("g", "u1", "u2")}
+    by_group: dict[int, dict[str, FieldState]] = {}
+    for (g, f), state in states.items():
+        by_group.setdefault(g, {})[names[f]] = state
+    groups = []
+    for line, g in enumerate(numbers):
+        rows = columns["rows"][line]
+        if not rows or g < 0:
+            continue
+        one = {name: values[line] for name, values in columns.items()}
+        mine = by_group.get(g, {})
+        mine.update(_plain_states(request, rows, one))
+        window, combination = numbering.split(g)
+        groups.append(
+            Group(
+                window,
+                combination,
+                rows,
+                moment(one.get("newest")),
+                {n: mine[n] for n in names if n in mine},
+                {pair: PairState(*pair, rows, one[f"alone_{at}"] or 0) for at, pair in enumerate(request.pairs)},
+                {
+                    (r.y, r.x): ResidualState(
+                        r, one[f"residuals_{at}"], one[f"total_{at}"] or 0.0, one[f"squares_{at}"] or 0.0
+                    )
+                    for at, r in enumerate(request.relations)
+                },
+            )
+        )
+    return groups
+
+
+def _plain_states(request: Request, rows: int, one: Mapping[str, Any]) -> dict[str, FieldState]:
+    states: dict[str, FieldState] = {}
+    for at, (name, frame) in enumerate(request.frames.items()):
+        if isinstance(frame, (BooleanState, TimestampState, UnprofiledState)):
+            nulls = rows - (one[f"valued_{at}"] or 0)
+        if isinstance(frame, BooleanState):
+            states[name] = BooleanState(rows, nulls, one[f"trues_{at}"] or 0)
+        elif isinstance(frame, TimestampState):
+            counts = [one.get(f"{what}_{at}") or 0 for what in ("future", "past", "zero")]
+            states[name] = TimestampState(
+                frame.bound, rows, nulls, *counts, moment(one[f"low_{at}"]), moment(one[f"high_{at}"])
+            )
+        elif isinstance(frame, UnprofiledState):
+            states[name] = UnprofiledState(frame.type, rows, nulls)
+    return states
+
+
+def _of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Scanned:
+    """Exact distinct counts of small windows, and row hashes of all."""
+    rows: dict[int, int] = {}
+    for g in groups:
+        rows[g.window] = rows.get(g.window, 0) + g.rows
+    if not rows:
+        return Scanned(list(groups), {}, {})
+    scan = scan_of(engine, replace(request, segmentation=Segmentation()))
+    small = {w for w, n in rows.items() if n <= EXACT_ROWS}
+    texts: list[str] = []
+    columns = numeric_columns(engine, request)
+    if small and columns:
+        limited = scan
+        if len(small) < len(rows) and scan.window is not None:
+            limited = scan.filtered(exp.In(this=scan.window.copy(), expressions=[number(w) for w in sorted(small)]))
+        texts += queries.exact_queries(limited, columns)
+    limits = {w: row_limit(n) for w, n in rows.items()}
+    hashed = request.hashed_columns
+    if hashed:
+        texts.append(queries.row_query(scan, hashed, max(limits.values())))
+    if not texts:
+        return Scanned(list(groups), {}, {})
+    found = answer(engine.run(queries.union(texts)), Groups(0))
+    names = list(request.frames)
+    distinct = {(g // Groups.size, names[f]): n for (g, f), n in found.part(queries.EXACT).counts().items()}
+    by_window: dict[int, dict[int, int]] = {w: {} for w in rows}
+    part = found.part(queries.ROWS)
+    for g, h, n in zip(part["g"].tolist(), part["h"].tolist(), part["n"].tolist(), strict=True):
+        window = g // Groups.size
+        if window in limits and h < limits[window]:
+            by_window[window][h] = n
+    family = f"{engine.dialect}:{','.join(hashed)}"
+    made = {w: RowSketch.of(family, limits[w], hashes) for w, hashes in by_window.items()} if hashed else {}
+    return Scanned(list(groups), distinct, made)
+
+
+def row_limit(rows: int) -> int:
+    """Hashes below it are about four times as many as a sketch keeps, if all rows differ."""
+    return min(HASHES, HASHES // max(rows, 1) * 4 * KEPT)
+
+
+def answer(table: Any, numbering: Groups) -> Answer:
+    """An answer as arrays: groups numbered, texts as positions, NULL numbers as NaN."""
+    columns: dict[str, Any] = {"g": numbering.number(table)}
+    texts: Sequence[str] = ()
+    for name in table.column_names:
+        array = table.column(name)
+        if name == "v":
+            encoded = array.combine_chunks().dictionary_encode()
+            columns["v"] = np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+            texts = encoded.dictionary.to_pylist()
+        elif name in ("p", "f", "n"):
+            columns[name] = np.asarray(array.to_numpy(), np.int64)
+        elif name in queries.NUMBERS:
+            if name == "b":
+                columns["h"] = np.asarray(array.fill_null(0).to_numpy(), np.int64)  # row hashes need all 63 bits
+            if name == "lo":
+                columns["some"] = ~np.asarray(array.is_null().to_numpy())
+            columns[name] = np.asarray(array.to_numpy(), np.float64)
+    return Answer(columns, texts)
+
+
+def moment(us: float | None) -> datetime | None:
+    """The instant so many microseconds after 1970, at most what a datetime holds."""
+    if us is None:
         return None
     try:
-        return _UNIX + timedelta(microseconds=round(us))
+        return _UNIX + timedelta(microseconds=int(us))
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC) if us > 0 else datetime.min.replace(tzinfo=UTC)
 
 
-def _plain_states(plain: Answer, frames: Mapping[int, FieldState]) -> dict[tuple[int, int], FieldState]:
-    states: dict[tuple[int, int], FieldState] = {}
-    columns = [np.nan_to_num(plain[name]).astype(np.int64).tolist() for name in ("g", "f", "n", "k1", "k2", "k3", "b")]
-    for g, f, n, k1, k2, k3, b, lo, hi in zip(*columns, plain["lo"].tolist(), plain["hi"].tolist(), strict=True):
-        frame = frames[f]
-        if isinstance(frame, BooleanState):
-            states[g, f] = BooleanState(n, n - k1, k2)
-        elif isinstance(frame, TimestampState):
-            states[g, f] = TimestampState(frame.bound, n, n - k1, k2, k3, b, _moment(lo), _moment(hi))
-        elif isinstance(frame, UnprofiledState):
-            states[g, f] = UnprofiledState(frame.type, n, n - k1)
-    return states
-
-
-def histograms(engine: Engine, base: Request, grids: Mapping[str, Grid]) -> dict[str, NumericState]:
-    """The histogram of numeric fields on the given grids, over all of the request's rows."""
-    scan = scan_of(engine, _ungrouped(engine, base))
-    branches = [
-        queries.numeric_branch(scan, queries.NumericColumn(at, name, grid, base.columns[name].upper() == "DOUBLE"))
-        for at, (name, grid) in enumerate(grids.items())
-    ]
-    answer = _answer(engine.run(queries.union(branches)))
-    states = assemble.numeric_states(answer, {}, {}, dict(enumerate(grids.values())), "")
-    return {name: states.get((0, at), NumericState(grid)) for at, (name, grid) in enumerate(grids.items())}
-
-
-def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Value -> rows of text and categorical fields, over all of the request's rows."""
-    if not names:
-        return {}
-    scan = scan_of(engine, _ungrouped(engine, base))
-    branches = [queries.values_branch(scan, at, name, is_text=False) for at, name in enumerate(names)]
-    answer = _answer(engine.run(queries.union(branches)))
-    counts: dict[str, dict[str, int]] = {name: {} for name in names}
-    for f, v, n in zip(answer["f"].tolist(), answer["v"].tolist(), answer["n"].tolist(), strict=True):
-        if v >= 0:
-            counts[names[f]][answer.texts[v]] = n
-    return counts
-
-
-def _ungrouped(engine: Engine, base: Request) -> Request:
+def ungrouped(engine: Engine, base: Request) -> Request:
     """The request with its windows as a condition instead of groups."""
     if len(base.windows) < 2:
-        return base
-    assert base.time is not None
-    return Request(base.source, {}, base.columns, base.kinds, (), base.time, (*base.where, in_any(engine, base)))
-
-
-def in_any(engine: Engine, base: Request) -> Node:
-    """The condition that a row lies in one of the request's windows; neighbours are joined into one interval."""
+        return replace(base, segmentation=Segmentation())
     assert base.time is not None
     joined: list[Window] = []
     for w in base.windows:
@@ -264,21 +480,38 @@ def in_any(engine: Engine, base: Request) -> Node:
         else:
             joined.append(w)
     kind = base.columns[base.time]
-    return exp.or_(*[engine.forms.within(column(base.time), kind, w) for w in joined], copy=False)
+    inside = any_of([engine.forms.within(column(base.time), kind, w) for w in joined])
+    return replace(base, windows=(), where=(*base.where, exp.Paren(this=inside)), segmentation=Segmentation())
 
 
-def combinations(engine: Engine, base: Request, names: Sequence[str]) -> dict[tuple[str | None, ...], int]:
+def histograms(engine: Engine, base: Request, grids: Mapping[str, Grid]) -> dict[str, NumericState]:
+    """The histogram of numeric fields on the given grids, over all of the request's rows."""
+    request = replace(ungrouped(engine, base), frames={n: NumericState(g) for n, g in grids.items()})
+    texts = queries.numeric_queries(scan_of(engine, request), numeric_columns(engine, request), texts=False)
+    rows = answer(engine.run(queries.union(texts)), Groups(0))
+    states = assemble.numeric_states(rows, dict(enumerate(grids.values())))
+    return {name: states.get((0, at), NumericState(grid)) for at, (name, grid) in enumerate(grids.items())}
+
+
+def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Value -> rows of text and categorical fields, over all of the request's rows."""
+    if not names:
+        return {}
+    request = replace(ungrouped(engine, base), frames={name: CategoricalState(Levels()) for name in names})
+    texts = queries.value_queries(scan_of(engine, request), text_columns(engine, request), None)
+    rows = answer(engine.run(queries.union(texts)), Groups(0))
+    counts: dict[str, dict[str, int]] = {name: {} for name in names}
+    for f, v, n in zip(rows["f"].tolist(), rows["v"].tolist(), rows["n"].tolist(), strict=True):
+        if v >= 0:
+            counts[names[f]][rows.texts[v]] = n
+    return counts
+
+
+def combinations(engine: Engine, base: Request, names: Sequence[str]) -> dict[Combination, int]:
     """Rows of each combination of values of one or two fields."""
-    scan = scan_of(engine, _ungrouped(engine, base))
-    parts: list[Node] = [text(column(name)) for name in names]
-    query = exp.Select(
-        expressions=[exp.alias_(p.copy(), f"v{i}", quoted=True) for i, p in enumerate(parts)]
-        + [exp.alias_(count(), "n", quoted=True)]
-    )
-    query.set("from_", exp.From(this=scan.relation.copy()))
-    if scan.where:
-        query.set("where", exp.Where(this=all_of([w.copy() for w in scan.where])))
-    query.set("group", exp.Group(expressions=[p.copy() for p in parts]))
+    request = replace(ungrouped(engine, base), segmentation=Segmentation(tuple(names)))
+    scan = scan_of(engine, request)
+    query = select([*scan.named_keys[1:], named(count(), "n")], scan.relation, scan.where, scan.keys)
     table = engine.run(query)
     values = [table.column(i).to_pylist() for i in range(len(names))]
     return dict(zip(zip(*values, strict=True), table.column(len(names)).to_pylist(), strict=True))
@@ -288,25 +521,13 @@ def duplicate_keys(engine: Engine, request: Request, key: Sequence[str]) -> dict
     """Window number -> rows whose key an earlier row of the window has; None without a key."""
     if not key or any(name not in request.columns for name in key):
         return None
-    scan = scan_of(
-        engine,
-        Request(request.source, {}, request.columns, request.kinds, request.windows, request.time, request.where),
+    scan = scan_of(engine, replace(request, segmentation=Segmentation()))
+    inner = select(
+        [*scan.named_keys, named(count(), "n")], scan.relation, scan.where, [*scan.keys, *(column(n) for n in key)]
     )
-    g: Node = scan.group.copy() if scan.group is not None else number(0)
-    keys: list[Node] = [column(name) for name in key]
-    inner = exp.Select(expressions=[exp.alias_(g, "g", quoted=True), exp.alias_(count(), "n", quoted=True)])
-    inner.set("from_", exp.From(this=scan.relation.copy()))
-    if scan.where:
-        inner.set("where", exp.Where(this=all_of([w.copy() for w in scan.where])))
-    inner.set("group", exp.Group(expressions=([g.copy()] if scan.group is not None else []) + keys))
     inner.set("having", exp.Having(this=exp.GT(this=count(), expression=number(1))))
     extra = exp.Sum(this=exp.Sub(this=column("n"), expression=number(1)))
-    outer = exp.Select(expressions=[column("g"), exp.alias_(extra, "d", quoted=True)])
-    outer.set(
-        "from_",
-        exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("repeated", quoted=True)))),
-    )
-    outer.set("group", exp.Group(expressions=[column("g")]))
+    outer = select([column("g"), named(extra, "d")], nested(inner, "repeated"), (), [column("g")])
     table = engine.run(outer)
     return {int(g): int(d) for g, d in zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True)}
 

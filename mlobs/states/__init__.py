@@ -10,6 +10,8 @@ from mlobs.states.categorical import CategoricalState, Levels
 from mlobs.states.grid import Grid
 from mlobs.states.numeric import NumericState
 from mlobs.states.plain import BooleanState, TimestampState, UnprofiledState
+from mlobs.states.relations import PairState, Relation, ResidualState
+from mlobs.states.rows import RowSketch
 
 FieldState = NumericState | CategoricalState | BooleanState | TimestampState | UnprofiledState
 
@@ -20,6 +22,10 @@ __all__ = [
     "Grid",
     "Levels",
     "NumericState",
+    "PairState",
+    "Relation",
+    "ResidualState",
+    "RowSketch",
     "TimestampState",
     "UnprofiledState",
 ]

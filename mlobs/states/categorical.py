@@ -270,6 +270,9 @@ class CategoricalState:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return f"CategoricalState(rows={self.rows}, nulls={self.nulls}, distinct={self.distinct:.6g}, unseen_rows={self.unseen_rows})"
+
 
 def smallest(unseen: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
     """The `UNSEEN_KEPT` entries with the smallest hashes (all when there are no more)."""

@@ -1,6 +1,6 @@
 """The frozen grid of a numeric field: one bounded monotone expression that bins the whole real line. Pure numpy.
 
-    z = (x - centre) / scale,   bin = floor(HALF * z / (1 + |z|)),   -HALF <= bin < HALF
+    d = x - centre,   bin = floor(HALF * d / (scale + |d|)),   -HALF <= bin < HALF
 
 `centre` and `scale` are near the reference's median and interquartile range, moved so that 0 is a bin boundary. There
 is no list of edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every engine.
@@ -21,6 +21,9 @@ HALF = 100
 
 LARGEST = 1e140
 """Finite values beyond this magnitude fall into the outermost bins; squares below it can't overflow."""
+
+SMALLEST = 1e-140
+"""Where an engine raises on underflow, values below this magnitude are binned as 0."""
 
 _CONFINED = 98
 
@@ -52,23 +55,31 @@ class Grid:
     def around(cls, centre: float, scale: float) -> Grid:
         """The grid with 0 as a bin boundary that is closest to `centre` and `scale`.
 
-        >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9, 10.0])
-        array([-71, -72,   0])
+        >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9])
+        array([-71, -72])
         """
         scale = float(min(max(scale, 1e-100), 1e100))
         centre = float(min(max(centre, -LARGEST), LARGEST))
+        if abs(centre) < SMALLEST:
+            centre = 0.0
         zero = -centre / scale
         step = round(HALF * zero / (1.0 + abs(zero)))
-        if abs(step) <= _CONFINED:
-            u = step / HALF
-            centre = -scale * u / (1.0 - abs(u))
-        return cls(centre + 0.0, scale)
+        if abs(step) > _CONFINED:
+            return cls(centre, scale)
+        u = step / HALF
+        grid = cls(-scale * u / (1.0 - abs(u)) + 0.0, scale)
+        for _ in range(8):  # rounding may leave 0 just below its boundary
+            if grid.bins([0.0])[0] == step:
+                break
+            grid = cls(float(np.nextafter(grid.centre, -np.inf)), scale)
+        return grid
 
     def position(self, x: Floats) -> Floats:
         """Where values lie on the grid, in units of bins: [-HALF, HALF], NaN for NaN and infinities."""
         with np.errstate(all="ignore"):
-            z = (np.asarray(x, dtype=np.float64) - self.centre) / self.scale
-            return HALF * z / (1.0 + np.abs(z))
+            d = np.asarray(x, dtype=np.float64) - self.centre
+            result: Floats = HALF * d / (self.scale + np.abs(d))
+            return result
 
     def bins(self, x: Floats | list[float]) -> Ints:
         """The fine bin of finite values, as the engines compute it."""

@@ -45,6 +45,7 @@ class NumericState:
         lows, highs: smallest and largest value in each of these bins: values (float64) for at most `EXACT_BINS` bins,
             else positions inside the bin in 255ths, rounded outwards (uint8); `bounds` gives values for both.
         registers: distinct sketch of the values that aren't null; None when none was taken.
+        sampling: the registers are of the share 2^-sampling of the hash space.
         family: which hash function filled the registers.
         exact_distinct: number of distinct values when it was counted exactly, else -1.
     """
@@ -68,6 +69,7 @@ class NumericState:
     lows: NDArray[Any] = field(default_factory=_no_floats)
     highs: NDArray[Any] = field(default_factory=_no_floats)
     registers: NDArray[np.uint8] | None = None
+    sampling: int = 0
     family: str = ""
     exact_distinct: int = -1
 
@@ -100,7 +102,7 @@ class NumericState:
             return 0.0
         if self.registers is None:
             return math.nan
-        return min(max(sketches.estimate(self.registers), 1.0), float(self.rows - self.nulls))
+        return min(max(sketches.estimate(self.registers, self.sampling), 1.0), float(self.rows - self.nulls))
 
     @property
     def bounds(self) -> tuple[Floats, Floats]:
@@ -183,10 +185,10 @@ class NumericState:
             )
             low, high = min(s.low for s in valued), max(s.high for s in valued)
             bins, counts, lows, highs = _merged_bins(valued)
-        sketch, family = _merged_sketch(filled)
+        sketch, sampling, family = _merged_sketch(filled)
         return NumericState(
             first.grid, rows, nulls, nans, positive, negative, zeros, negatives, below, above, mean, m2, low, high,
-            bins, counts, lows, highs, sketch, family,
+            bins, counts, lows, highs, sketch, sampling, family,
         )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
@@ -210,11 +212,14 @@ class NumericState:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return f"NumericState(rows={self.rows}, nulls={self.nulls}, mean={self.mean:.6g}, low={self.low:.6g}, high={self.high:.6g})"
+
 
 def _scalars(s: NumericState) -> tuple[object, ...]:
     return (
         s.rows, s.nulls, s.nans, s.positive_inf, s.negative_inf, s.zeros, s.negatives, s.below, s.above,
-        s.registers is None, s.family, s.exact_distinct,
+        s.registers is None, s.sampling, s.family, s.exact_distinct,
     )  # fmt: skip
 
 
@@ -250,15 +255,13 @@ def _merged_bins(states: Sequence[NumericState]) -> tuple[Ints, Ints, NDArray[An
     return used - HALF, counts[used], lows[used], highs[used]
 
 
-def _merged_sketch(states: Sequence[NumericState]) -> tuple[NDArray[np.uint8] | None, str]:
+def _merged_sketch(states: Sequence[NumericState]) -> tuple[NDArray[np.uint8] | None, int, str]:
     valued = [s for s in states if s.rows > s.nulls]
-    if not valued:
-        return None, ""
-    families = {s.family for s in valued}
     taken = [s.registers for s in valued if s.registers is not None]
-    if len(families) > 1 or len(taken) < len(valued):
-        return None, ""
-    return np.maximum.reduce(taken), families.pop()
+    if not valued or len(taken) < len(valued) or len({s.family for s in valued}) > 1:
+        return None, 0, ""
+    sampling = max(s.sampling for s in valued)
+    return sketches.sampled_to(np.maximum.reduce(taken), sampling), sampling, valued[0].family
 
 
 def confined(

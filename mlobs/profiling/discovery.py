@@ -1,0 +1,234 @@
+"""What holds between fields of the reference: twins that are null together, and relations that predict one from another.
+
+Both are found by aggregates: twins over all reference rows, relations over a sample of them drawn by row hash, so that the
+result doesn't depend on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlglot import exp
+
+from mlobs.engines.protocol import Engine
+from mlobs.profiling.nodes import (
+    Node, absent, all_of, case, column, counted, double, less, minus, named, nested, number, plus, present, select,
+    text, times,
+)  # fmt: skip
+from mlobs.profiling.queries import row_hash
+from mlobs.profiling.scanning import Request, scan_of, ungrouped
+from mlobs.profiling.wide import score
+from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Relation
+
+TWINS = 40
+"""Most fields with nulls among which twins are looked for."""
+
+TOGETHER = 0.8
+"""Least share of a field's nulls in which its twin is null too."""
+
+NUMBERS = 60
+"""Most numeric fields among which relations are looked for."""
+
+RELATIONS = 32
+"""Most relations frozen."""
+
+SAMPLE = 50_000
+"""Rows from which relations are learned."""
+
+LEAST = 100
+"""Rows below which no relation is learned."""
+
+LINEAR_R2, CATEGORY_R2 = 0.6, 0.5
+"""Least share of explained variance of a relation worth keeping."""
+
+FINEST = 1e-4
+"""Smallest residual deviation, in scores: a relation without any noise is held to this."""
+
+_CATEGORY_LEVELS = 50
+
+
+def twins(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tuple[tuple[str, str], ...]:
+    """(field, twin): for each field with nulls, the one that is null in most of its null rows, if that is nearly all."""
+    some = [n for n, s in fields.items() if 0 < s.nulls < s.rows]
+    some = sorted(some, key=lambda n: -fields[n].nulls)[:TWINS]
+    couples = list(itertools.combinations(some, 2))
+    if not couples:
+        return ()
+    scan = scan_of(engine, ungrouped(engine, base))
+    both = [counted(scan.forms, all_of([absent(column(a)), absent(column(b))])) for a, b in couples]
+    query = select([named(node, f"both_{at}") for at, node in enumerate(both)], scan.relation, scan.where)
+    shared = [values[0] or 0 for values in engine.run(query).to_pydict().values()]
+    best: dict[str, tuple[float, str]] = {}
+    for (a, b), n in zip(couples, shared, strict=True):
+        for field, twin in ((a, b), (b, a)):
+            share = n / fields[field].nulls
+            if share >= TOGETHER and share > best.get(field, (0.0, ""))[0]:
+                best[field] = (share, twin)
+    return tuple((field, best[field][1]) for field in fields if field in best)
+
+
+def relations(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tuple[Relation, ...]:
+    """For each numeric field the numeric one, and the categorical one, that explain most of it, if that is enough."""
+    rows = max((s.rows for s in fields.values()), default=0)
+    numeric = {
+        n: s.grid for n, s in fields.items() if isinstance(s, NumericState) and s.finite >= LEAST and s.low < s.high
+    }
+    numeric = dict(list(numeric.items())[:NUMBERS])
+    if rows < LEAST or not numeric:
+        return ()
+    request = ungrouped(engine, base)
+    scan = scan_of(engine, request)
+    hashed = replace(request, frames=fields).hashed_columns
+    where = list(scan.where)
+    if rows > 2 * SAMPLE:
+        where.append(less(row_hash(scan.forms, hashed), number((1 << 63) // rows * SAMPLE)))
+    levels = {n: s.levels for n, s in fields.items() if isinstance(s, CategoricalState) and _told_apart(s.levels)}
+    names = list(numeric)
+    projections = [named(score(n, numeric[n].centre, numeric[n].scale), f"z{at}") for at, n in enumerate(names)]
+    projections += [named(text(column(n)), f"c{at}") for at, n in enumerate(levels)]
+    sample = select(projections, scan.relation, where)
+    found = _linear(engine, sample, fields, names) + _by_category(engine, sample, fields, names, levels)
+    return tuple(sorted(found, key=lambda r: (-r.r2, r.y, r.x))[:RELATIONS])
+
+
+def _told_apart(levels: Levels) -> bool:
+    return levels.complete and not levels.sensitive and 2 <= len(levels.names) <= _CATEGORY_LEVELS
+
+
+def _linear(
+    engine: Engine, sample: exp.Select, fields: Mapping[str, FieldState], names: Sequence[str]
+) -> list[Relation]:
+    couples = list(itertools.combinations(range(len(names)), 2))
+    if not couples:
+        return []
+    correlations: list[Node] = [
+        named(exp.Corr(this=column(f"z{a}"), expression=column(f"z{b}")), f"r{at}") for at, (a, b) in enumerate(couples)
+    ]
+    answer = [v[0] for v in engine.run(select(correlations, nested(sample.copy(), "sample"))).to_pydict().values()]
+    best: dict[int, tuple[float, int]] = {}
+    for (a, b), r in zip(couples, answer, strict=True):
+        if r is None or math.isnan(r) or r * r < LINEAR_R2:
+            continue
+        for y, x in ((a, b), (b, a)):
+            if r * r > best.get(y, (0.0, 0))[0]:
+                best[y] = (r * r, x)
+    chosen = [(y, x) for y, (_, x) in sorted(best.items())]
+    sums: list[Node] = []
+    for at, (y, x) in enumerate(chosen):
+        zy, zx = column(f"z{y}"), column(f"z{x}")
+        both = all_of([present(zy), present(zx)])
+        for what, node in {
+            "n": number(1),
+            "x": zx,
+            "y": zy,
+            "xx": times(zx, zx),
+            "yy": times(zy, zy),
+            "xy": times(zx, zy),
+        }.items():
+            sums.append(named(exp.Sum(this=case((both.copy(), node.copy()))), f"{what}{at}"))
+    if not sums:
+        return []
+    one = {k: v[0] for k, v in engine.run(select(sums, nested(sample.copy(), "sample"))).to_pydict().items()}
+    fitted = [
+        _line(fields, names[y], names[x], *(float(one[f"{w}{at}"] or 0) for w in ("n", "x", "y", "xx", "yy", "xy")))
+        for at, (y, x) in enumerate(chosen)
+    ]
+    return [r for r in fitted if r is not None and r.r2 >= LINEAR_R2]
+
+
+def _line(
+    fields: Mapping[str, FieldState], y: str, x: str, n: float, sx: float, sy: float, sxx: float, syy: float, sxy: float
+) -> Relation | None:
+    vx, vy, covariance = sxx - sx * sx / n, syy - sy * sy / n, sxy - sx * sy / n
+    if n < LEAST or vx <= 0 or vy <= 0:
+        return None
+    slope = covariance / vx
+    rest = max(vy - slope * covariance, 0.0)
+    of_y, of_x = fields[y], fields[x]
+    assert isinstance(of_y, NumericState)
+    assert isinstance(of_x, NumericState)
+    return Relation(
+        y, x, "linear", of_y.grid.centre, of_y.grid.scale, of_x.grid.centre, of_x.grid.scale,
+        slope=slope, intercept=(sy - slope * sx) / n, deviation=max(math.sqrt(rest / n), FINEST), r2=1.0 - rest / vy,
+    )  # fmt: skip
+
+
+def _by_category(
+    engine: Engine,
+    sample: exp.Select,
+    fields: Mapping[str, FieldState],
+    names: Sequence[str],
+    levels: Mapping[str, Levels],
+) -> list[Relation]:
+    found: dict[str, Relation] = {}
+    for at, x in enumerate(levels):
+        level = column(f"c{at}")
+        sums: list[Node] = [named(level, "level")]
+        for y in range(len(names)):
+            z = column(f"z{y}")
+            sums += [
+                named(exp.Count(this=z), f"n{y}"),
+                named(exp.Sum(this=z.copy()), f"s{y}"),
+                named(exp.Sum(this=times(z.copy(), z.copy())), f"q{y}"),
+            ]
+        answer = engine.run(select(sums, nested(sample.copy(), "sample"), [present(level)], [level])).to_pydict()
+        for y, name in enumerate(names):
+            relation = _means(fields, name, x, answer["level"], answer[f"n{y}"], answer[f"s{y}"], answer[f"q{y}"])
+            if relation is not None and relation.r2 > max(CATEGORY_R2, found[name].r2 if name in found else 0.0):
+                found[name] = relation
+    return list(found.values())
+
+
+def _means(
+    fields: Mapping[str, FieldState],
+    y: str,
+    x: str,
+    levels: Sequence[str],
+    n: Sequence[Any],
+    s: Sequence[Any],
+    q: Sequence[Any],
+) -> Relation | None:
+    rows = [(level, c, float(a or 0), float(b or 0)) for level, c, a, b in zip(levels, n, s, q, strict=True) if c]
+    total = sum(c for _, c, _, _ in rows)
+    if total < LEAST or len(rows) < 2 or total < 5 * len(rows):
+        return None
+    rows.sort()
+    everything = sum(b for *_, b in rows) - sum(a for _, _, a, _ in rows) ** 2 / total
+    rest = max(sum(b - a * a / c for _, c, a, b in rows), 0.0)
+    if everything <= 0:
+        return None
+    # fewer rows leave more levels to chance: count the degrees of freedom
+    r2 = 1.0 - (rest / max(total - len(rows), 1)) / (everything / (total - 1))
+    of_y = fields[y]
+    assert isinstance(of_y, NumericState)
+    return Relation(
+        y, x, "category", of_y.grid.centre, of_y.grid.scale,
+        levels=tuple(level for level, *_ in rows), means=tuple(a / c for _, c, a, _ in rows),
+        deviation=max(math.sqrt(rest / total), FINEST), r2=r2,
+    )  # fmt: skip
+
+
+def decimals_of(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, int]:
+    """Field -> the fewest decimals (0, 1 or 2) that all its values have; fields with more aren't there."""
+    if not names:
+        return {}
+    scan = scan_of(engine, ungrouped(engine, base))
+    projections: list[Node] = []
+    for at, name in enumerate(names):
+        x = double(column(name))
+        for digits in (0, 1, 2):
+            scaled = exp.Paren(this=times(x.copy(), number(10.0**digits)))
+            off = exp.Abs(this=minus(scaled, exp.Floor(this=plus(scaled.copy(), number(0.5)))))
+            finer = all_of([less(exp.Abs(this=x.copy()), number(1e9)), exp.GT(this=off, expression=number(1e-6))])
+            projections.append(named(counted(scan.forms, finer), f"d{digits}_{at}"))
+    one = engine.run(select(projections, scan.relation, scan.where)).to_pydict()
+    found = {}
+    for at, name in enumerate(names):
+        whole = [d for d in (0, 1, 2) if not one[f"d{d}_{at}"][0]]
+        if whole:
+            found[name] = whole[0]
+    return found

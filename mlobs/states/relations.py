@@ -1,0 +1,120 @@
+"""States between two fields, with what was learned frozen in them: twins that are null together, and learned relations.
+
+A relation predicts y from x on robust scores z = (value - centre) / scale of each field's grid, clipped to +-8, so that no
+outlier can own it. Its residual is kept in units of the reference's residual standard deviation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlobs.errors import ProfileError
+
+CLIP = 8.0
+"""Robust scores are clipped to this magnitude."""
+
+
+@dataclass(frozen=True)
+class PairState:
+    """Rows in which a field is null while its twin, null together with it in the reference, isn't.
+
+    Attributes:
+        field, twin: names.
+        rows: all rows.
+        alone: rows where `field` is null and `twin` is not.
+    """
+
+    field: str
+    twin: str
+    rows: int = 0
+    alone: int = 0
+
+    def __add__(self, other: PairState) -> PairState:
+        return PairState.merged([self, other])
+
+    @staticmethod
+    def merged(states: Sequence[PairState]) -> PairState:
+        return PairState(states[0].field, states[0].twin, sum(s.rows for s in states), sum(s.alone for s in states))
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How y follows from x in the reference; frozen.
+
+    Attributes:
+        y, x: names of the fields; y is numeric, x numeric or categorical.
+        kind: "linear" (score of y = intercept + slope * score of x) or "category" (score of y = mean of the level).
+        y_centre, y_scale, x_centre, x_scale: make scores of values; x's are 0 and 1 for a category.
+        slope, intercept: of the line.
+        levels, means: the known levels and the mean score of y in each; rows of other levels have no residual.
+        deviation: standard deviation of the reference's residuals, in scores; above 0.
+        r2: share of y's variance that x explains in the reference.
+    """
+
+    y: str
+    x: str
+    kind: Literal["linear", "category"]
+    y_centre: float
+    y_scale: float
+    x_centre: float = 0.0
+    x_scale: float = 1.0
+    slope: float = 0.0
+    intercept: float = 0.0
+    levels: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    deviation: float = 1.0
+    r2: float = 0.0
+
+
+@dataclass(frozen=True)
+class ResidualState:
+    """Residuals of a relation over some rows, in units of its `deviation`.
+
+    Attributes:
+        relation: the frozen relation; only states of one relation merge.
+        rows: rows where both fields have a value (and the level is known).
+        total, squares: sum of the residuals and of their squares.
+    """
+
+    relation: Relation
+    rows: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean residual; 0 in the reference, NaN without rows."""
+        return self.total / self.rows if self.rows else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the residuals; 1 in the reference, NaN without rows."""
+        if not self.rows:
+            return math.nan
+        return math.sqrt(max(self.squares / self.rows - self.mean**2, 0.0))
+
+    def __add__(self, other: ResidualState) -> ResidualState:
+        return ResidualState.merged([self, other])
+
+    @staticmethod
+    def merged(states: Sequence[ResidualState]) -> ResidualState:
+        """The state of all rows of `states` (at least one).
+
+        Raises:
+            ProfileError: when their relations differ.
+        """
+        first = states[0].relation
+        if any(s.relation is not first and s.relation != first for s in states):
+            raise ProfileError(
+                f"residuals of {first.y!r} given {first.x!r} under different relations can't be merged:"
+                " profile both against one reference"
+            )
+        return ResidualState(
+            first,
+            sum(s.rows for s in states),
+            math.fsum(s.total for s in states),
+            math.fsum(s.squares for s in states),
+        )
