@@ -59,7 +59,7 @@ class Commands(TyperGroup):
         except Exception as error:
             if hasattr(error, "exit_code") or isinstance(error, (typer.Abort, OSError)):
                 raise  # a usage error, an exit or a closed pipe: the framework knows what to do
-            traceback.print_exception(error)
+            traceback.print_exception(error, limit=-8)  # the frames of the framework say nothing
             output.complain("this is a bug in mlobs, or in the project's own functions; the lines above say where")
             raise typer.Exit(output.BUG) from error
 

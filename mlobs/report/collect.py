@@ -282,16 +282,19 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _decisions(model: Model, history: History, since: datetime, now: datetime) -> tuple[DecisionLine, ...]:
-    """Newest first; the same answer for the same reason on following days is one line with its first and last day."""
+    """Newest first, refused challengers among them; an answer that is only repeated is one line with its first day."""
     lines: list[DecisionLine] = []
     for stored in history.decisions(model.name, since=since):
-        if stored.at > now:
-            continue
         line = DecisionLine(stored.at, stored.answer, stored.reason, stored.trigger)
-        if lines and (lines[-1].answer, lines[-1].reason) == (line.answer, line.reason):
-            continue
-        lines.append(line)
-    return tuple(reversed(lines[-MAX_DECISIONS:]))
+        repeated = bool(lines) and (lines[-1].answer, lines[-1].reason) == (line.answer, line.reason)
+        if stored.at <= now and not repeated:
+            lines.append(line)
+    for version in history.versions(model.name):
+        if since <= version.at <= now and version.info.get("promoted") is False:
+            reason = f"version {version.version}: {version.info.get('verdict', 'not better')}"
+            lines.append(DecisionLine(version.at, "refused", reason, str(version.info.get("trigger", ""))))
+    lines.sort(key=lambda line: line.at, reverse=True)
+    return tuple(lines[:MAX_DECISIONS])
 
 
 def _versions(
@@ -307,37 +310,54 @@ def _versions(
     for version in reversed(stored):
         live = [AccuracyState.from_bytes(p) for _, _, p in history.accuracy(model.name, version=version.version)]
         total = _sum(live, AccuracyState(model.task))
-        facts = [("Trained", wording.moment(version.at))]
-        facts += [(_fact_name(name), _fact(name, value)) for name, value in version.info.items() if _plain(value)]
+        facts = version_facts(version.at, version.info, accuracy.metric)
         if total.labelled:
             text = f"{wording.number(error(total, accuracy.metric))} on {wording.count(len(live), 'window')}"
-            facts.append((f"Live {accuracy.metric}", text))
-        if version.version in promoted:
-            promotion = promoted[version.version]
+            facts.insert(-1, (f"Live {accuracy.metric}", text))
+        promotion = promoted.get(version.version)
+        if promotion:
             facts.append(("Deployed", f"{wording.moment(promotion.at)} by {promotion.by}"))
-            facts.append(("Why", promotion.reason))
-        since = promoted[version.version].at if version.version in promoted else None
+        since = promotion.at if promotion else None
         cards.append(VersionCard(version.version, version.version == champion, tuple(facts), since))
     return tuple(cards)
 
 
-def _plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) or (isinstance(value, (list, tuple)) and len(value) <= 2)
-
-
-def _fact_name(name: str) -> str:
-    known = {"cv_error": "Cross-validated error", "fit_seconds": "Fit time", "score_seconds": "Scoring time"}
-    return known.get(name, wording.metric_name(name))
-
-
-def _fact(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return f"{wording.number(value)} s" if name.endswith("_seconds") else wording.number(value)
-    if isinstance(value, (list, tuple)):
-        return " to ".join(_fact(name, item) for item in value)
-    return str(value)
+def version_facts(at: datetime, info: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+    """What is known of a version's training, in reading order; facts that it lacks are left out."""
+    facts = [("Trained", wording.moment(at))]
+    if "window_start" in info and "window_end" in info:
+        facts.append(("Training data", wording.stretch(Window(info["window_start"], info["window_end"]))))
+    excluded = list(info.get("excluded") or ())
+    if excluded:
+        named = ", ".join(excluded[:4]) + (" …" if len(excluded) > 4 else "")
+        facts.append(("Left out", f"{wording.count(len(excluded), 'window')}: {named}"))
+    numbers = {
+        "rows": "Rows",
+        "cv_error": f"Cross-validated {metric}",
+        "challenger_error": f"Held-out {metric}",
+        "champion_error": "Champion's then",
+        "baseline": "Naive prediction",
+    }
+    for name, said in numbers.items():
+        value = info.get(name)
+        if isinstance(value, (int, float)):
+            facts.append((said, wording.number(value)))
+        elif value:
+            facts.append((said, str(value)))
+    for name, said in (("fit_seconds", "Fit time"), ("score_seconds", "Scoring time")):
+        if isinstance(info.get(name), (int, float)) and info[name] > 0:
+            facts.append((said, wording.length(timedelta(seconds=info[name]))))
+    weights = sorted((info.get("importances") or {}).items(), key=lambda item: -item[1])[:3]
+    if weights:
+        facts.append(("Relies on", ", ".join(name for name, _ in weights)))
+    asked = ": ".join(dict.fromkeys(str(info[name]) for name in ("trigger", "reason") if info.get(name)))
+    if asked:
+        facts.append(("Asked for by", asked))
+    if info.get("verdict"):
+        facts.append(("Outcome", str(info["verdict"])))
+    if info.get("run_id"):
+        facts.append(("MLflow run", str(info["run_id"])))
+    return facts
 
 
 def _incidents(model: Model, history: History, since: datetime, now: datetime) -> tuple[IncidentLine, ...]:
@@ -437,7 +457,7 @@ def _freshness_glance(model: Model, verdicts: Mapping[str, Sequence[Verdict]], s
     state = worst([cell_state(v) for v in known])
     late = [v for v in known if v.failed]
     if late:
-        return Glance("Freshness", state, "late: " + ", ".join(v.table for v in late), late[0].reason)
+        return Glance("Freshness", state, "late: " + ", ".join(v.table for v in late), late[0].reason, "late")
     return Glance("Freshness", state, "on time" if state == "passed" else "learning", note)
 
 
@@ -447,17 +467,17 @@ def _incident_glance(incidents: Sequence[IncidentLine]) -> Glance:
         past = f"{len(incidents)} in the past" if incidents else "none so far"
         return Glance("Incidents", "passed", "none open", past)
     state: CellState = "error" if any(i.severity == "error" for i in open_ones) else "warn"
-    return Glance("Incidents", state, f"{len(open_ones)} open", open_ones[0].title)
+    return Glance("Incidents", state, f"{len(open_ones)} open", open_ones[0].title, "open")
 
 
 def _retraining_glance(decisions: Sequence[DecisionLine]) -> Glance:
     if not decisions:
         return Glance("Retraining", "passed", "not asked for", "no decision so far")
     newest = decisions[0]
-    states: dict[str, CellState] = {"hold": "warn", "wait": "pending", "refused": "warn"}
-    return Glance(
-        "Retraining",
-        states.get(newest.answer, "passed"),
-        newest.answer,
-        f"{wording.moment(newest.at)}: {newest.reason}",
-    )
+    states: dict[str, tuple[CellState, str]] = {
+        "hold": ("warn", "held"),
+        "wait": ("pending", "waiting"),
+        "refused": ("warn", "refused"),
+    }
+    state, word = states.get(newest.answer, ("passed", ""))
+    return Glance("Retraining", state, newest.answer, f"{wording.moment(newest.at)}: {newest.reason}", word)

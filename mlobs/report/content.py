@@ -251,12 +251,13 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Glance:
-    """One tile of the head: a name, a state, a value and what it means."""
+    """One tile of the head: a name, a state, a value and what it means; `word` says the state in its own words."""
 
     name: str
     state: CellState
     value: str
     note: str
+    word: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def _axes(figure: Any) -> None:
     figure.outline_line_color = None
     figure.toolbar.autohide = True
     figure.toolbar.logo = None
-    figure.min_border_left = 44
+    figure.min_border_left = 50
     figure.min_border_right = 8
     for axis in figure.axis:
         axis.axis_line_color = colours["grid"]
@@ -94,7 +94,7 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     versions = ColumnDataSource({"t": [], "y": [], "name": []})
     events = ColumnDataSource({k: [] for k in ("t", "y", "marker", "colour", "text")})
     f = _times_figure(340)
-    f.y_range = Range1d(start=0, end=1)
+    f.x_range, f.y_range = Range1d(start=0, end=1), Range1d(start=0, end=1)
     f.ray(
         "t", 0, length=0, angle=math.pi / 2, source=versions, line_color=c["muted"], line_dash="dotted", line_width=1.5
     )
@@ -135,7 +135,14 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     tips += [("version", "@version"), ("labelled", "@coverage of @rows"), ("check", "@state")]
     _hover(f, [dots], tips, mode="vline")
     _hover(f, [marks], [("", "@text")])
-    return f, {"points": points, "failed": failed, "versions": versions, "events": events, "y": f.y_range}
+    return f, {
+        "points": points,
+        "failed": failed,
+        "versions": versions,
+        "events": events,
+        "x": f.x_range,
+        "y": f.y_range,
+    }
 
 
 def _coverage_figure() -> tuple[Any, dict[str, Any]]:
@@ -143,12 +150,13 @@ def _coverage_figure() -> tuple[Any, dict[str, Any]]:
 
     points = ColumnDataSource({k: [] for k in ("t", "day", "top", "rows")})
     f = _times_figure(110)
+    f.x_range = Range1d(start=0, end=1)
     f.y_range = Range1d(start=0, end=1.05)
     f.yaxis.ticker = FixedTicker(ticks=[0, 0.5, 1])
     f.yaxis.formatter = NumeralTickFormatter(format="0%")
     bars = f.vbar("t", top="top", width=1, source=points, color=COLOURS["dots"], line_color=None)
     _hover(f, [bars], [("window", "@day"), ("labelled", "@top{0.0%} of @rows")])
-    return f, {"points": points, "bars": bars.glyph}
+    return f, {"points": points, "bars": bars.glyph, "x": f.x_range}
 
 
 def _heat_figure() -> tuple[Any, dict[str, Any]]:

@@ -123,7 +123,7 @@ def page_plots(page: ModelPage) -> dict[str, Plot]:
     drawn: dict[str, Plot] = {}
     if page.accuracy.points:
         drawn["accuracy"] = plots.accuracy_plot(page.accuracy, page.decisions, page.promotions)
-        drawn["coverage"] = plots.coverage_plot(page.accuracy)
+        drawn["coverage"] = plots.coverage_plot(page.accuracy, [p.at for p in page.promotions])
     for n, heat in enumerate(page.heat_maps):
         if heat.rows:
             drawn[f"heat-{n}"] = plots.heat_plot(heat)
@@ -161,7 +161,7 @@ def _sentences(page: ModelPage) -> dict[str, Any]:
             text += f", the limit {wording.number(newest.limit)}{unit}"
         text += "."
     text += f" The check failed in {wording.count(len(failed), 'window')}" if failed else " The check never failed"
-    text += f"; {wording.count(pending, 'window')} await labels." if pending else "."
+    text += f"; {wording.count(pending, 'window')} without enough labels yet." if pending else "."
     covered = [p.coverage for p in story.points if not math.isnan(p.coverage)]
     coverage = (
         f"Share of predictions with a label by window; the newest is {wording.share(covered[-1])}." if covered else ""

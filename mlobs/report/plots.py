@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from mlobs.report import wording
@@ -69,6 +70,15 @@ def _width(windows: Sequence[Window]) -> float:
     return windows[-1].length.total_seconds() * 1000 if windows else 1.0
 
 
+def _reach(windows: Sequence[Window], others: Sequence[datetime]) -> dict[str, int]:
+    """One time axis for plots that stand below each other: all windows, and instants close to them."""
+    first, last = windows[0].start, windows[-1].end
+    near = [at for at in others if first - 14 * windows[0].length <= at <= last]
+    start, end = min([first, *near]).timestamp() * 1000, last.timestamp() * 1000
+    pad = (end - start) * 0.01
+    return {"start": int(start - pad), "end": int(end + pad)}
+
+
 def _bounds(series: Series) -> tuple[list[float | None], list[float | None]]:
     """The expected range for drawing: an infinite bound ends a little outside of what was measured."""
     seen = [v for v in (*series.values, *series.low, *series.high) if math.isfinite(v)]
@@ -89,7 +99,7 @@ def accuracy_plot(story: AccuracyStory, decisions: Sequence[DecisionLine], promo
     """Error per window and trailing, the naive baseline, the limit, version boundaries, and what the policy did."""
     points = story.points
     windows = [p.window for p in points]
-    top = max([v for p in points for v in (p.error, p.trailing, p.limit) if math.isfinite(v)] or [1.0])
+    top = max([v for p in points for v in (p.error, p.trailing, p.naive, p.limit) if math.isfinite(v)] or [1.0])
     marked = [(d.at, d.answer, f"{d.answer}: {d.reason}") for d in decisions if d.answer in MARKS]
     return Plot(
         kind="accuracy",
@@ -123,12 +133,12 @@ def accuracy_plot(story: AccuracyStory, decisions: Sequence[DecisionLine], promo
                 "text": [text for _, _, text in marked],
             },
         },
-        settings={"y": {"start": 0, "end": top * 1.25}},
+        settings={"y": {"start": 0, "end": top * 1.25}, "x": _reach(windows, [p.at for p in promotions])},
     )
 
 
-def coverage_plot(story: AccuracyStory) -> Plot:
-    """The share of each window's predictions whose label has come."""
+def coverage_plot(story: AccuracyStory, starts: Sequence[datetime] = ()) -> Plot:
+    """The share of each window's predictions whose label has come, on the time axis of the accuracy plot."""
     windows = [p.window for p in story.points]
     return Plot(
         kind="coverage",
@@ -140,7 +150,7 @@ def coverage_plot(story: AccuracyStory) -> Plot:
                 "rows": [p.rows for p in story.points],
             }
         },
-        settings={"bars": {"width": _width(windows)}},
+        settings={"bars": {"width": _width(windows)}, "x": _reach(windows, starts)},
     )
 
 

@@ -93,7 +93,7 @@ def test_every_plot_has_a_text_alternative_with_figures(outline):
     said = {plot["data-plot"]: plot["aria-label"] for plot in plots}
     assert said["accuracy"] == (
         "Mean absolute error over 180 windows of predictions. In the 14 windows to 2013-09-25 it is 30.83 min, the naive"
-        " baseline's 33.28 min, the limit 29.5 min. The check failed in 50 windows; 2 windows await labels."
+        " baseline's 33.28 min, the limit 29.5 min. The check failed in 50 windows; 2 windows without enough labels yet."
     )
     assert said["field-0-d"].endswith(
         "The largest difference is at 5 to 10: 20% of the rows in the reference, 16% in 7 windows to 2013-09-27."
