@@ -321,6 +321,7 @@ class Retraining:
     Args:
         failures: consecutive mature windows whose accuracy check must have failed.
         on_drift: also retrain when drift of an important feature lasts that many windows.
+        every: also retrain when the last training is that long ago; a floor, subject to budget and data faults.
         cooldown: shortest time between two trainings.
         monthly_budget: most trainings in any 30 days.
         min_new_labels: labelled rows since the last training below which a new one would learn nothing.
@@ -340,6 +341,7 @@ class Retraining:
 
     failures: int = 3
     on_drift: bool = False
+    every: timedelta | None = None
     cooldown: timedelta = timedelta(days=14)
     monthly_budget: int = 2
     min_new_labels: int = 500
@@ -364,6 +366,8 @@ class Retraining:
         ):
             if getattr(self, name) < least:
                 raise SpecError(f"{where}: {name} must be at least {least}, got {getattr(self, name)}")
+        if self.every is not None and self.every <= timedelta(0):
+            raise SpecError(f"{where}: every must be a positive length, got {self.every}")
         if self.cooldown < timedelta(0):
             raise SpecError(f"{where}: cooldown can't be negative, got {self.cooldown}")
         if not 0 <= self.margin < 1:

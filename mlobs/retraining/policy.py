@@ -11,7 +11,7 @@ from mlobs.spec import Retraining
 from mlobs.windows import Window
 
 Answer = Literal["retrain", "hold", "wait"]
-Trigger = Literal["", "initial", "manual", "accuracy", "estimate", "drift", "schedule", "external"]
+Trigger = Literal["", "initial", "manual", "accuracy", "drift", "schedule", "external"]
 
 BUDGET_PERIOD = timedelta(days=30)
 
@@ -38,7 +38,6 @@ class Situation:
         external: why an outside signal asks for it, "" if none does.
         failures: consecutive newest mature windows of the champion whose accuracy check failed.
         failure: the newest of these in words.
-        estimate_failures: the same for estimated accuracy.
         drift_windows: consecutive newest windows in which an important feature drifted; `drift` says which.
         judged: the newest window judged; names the cause.
         faults: data faults upstream within the would-be training window.
@@ -55,8 +54,6 @@ class Situation:
     external: str = ""
     failures: int = 0
     failure: str = ""
-    estimate_failures: int = 0
-    estimate: str = ""
     drift_windows: int = 0
     drift: str = ""
     judged: Window | None = None
@@ -134,6 +131,11 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
         return "drift", f"important features drifted in the newest {_windows(s.drift_windows)}: {s.drift}"
     if s.external:
         return "external", s.external
+    if policy.every is not None and s.trained and s.now - s.trained[-1] >= policy.every:
+        return (
+            "schedule",
+            f"the last training was on {s.trained[-1]:%Y-%m-%d}, and one is due every {_length(policy.every)}",
+        )
     if s.failures:
         return (
             "",
@@ -161,6 +163,11 @@ def _waiting(policy: Retraining, s: Situation) -> str:
     if s.new_labels < policy.min_new_labels:
         return f"only {s.new_labels} labels came since the last training, of at least {policy.min_new_labels}"
     return ""
+
+
+def _length(length: timedelta) -> str:
+    """A length of time as a person says it: whole days where they fit."""
+    return f"{length.days} days" if length % timedelta(days=1) == timedelta(0) else str(length)
 
 
 def _windows(count: int) -> str:

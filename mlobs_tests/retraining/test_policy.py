@@ -13,7 +13,13 @@ from mlobs.spec import Retraining
 from mlobs.windows import DAY, Window, instant
 
 POLICY = Retraining(
-    failures=3, cooldown=timedelta(days=14), monthly_budget=2, min_new_labels=500, hold_windows=7, on_drift=True
+    failures=3,
+    cooldown=timedelta(days=14),
+    monthly_budget=2,
+    min_new_labels=500,
+    hold_windows=7,
+    on_drift=True,
+    every=timedelta(days=120),
 )
 NOW = instant("2013-07-01")
 NEWEST = tuple(Window(NOW - (n + 1) * DAY, NOW - n * DAY) for n in range(6, -1, -1))
@@ -33,6 +39,7 @@ TRIGGERS = {
     "accuracy": {"failures": 3, "failure": "mae 33 is above 31"},
     "drift": {"drift_windows": 3, "drift": "psi of temp is .4"},
     "external": {"external": "a new price list came"},
+    "schedule": {"trained": (instant("2013-03-01"),)},
     "manual": {"manual": True},
 }
 CIRCUMSTANCES = {
@@ -45,16 +52,16 @@ CIRCUMSTANCES = {
     "over budget": {"trained": (instant("2013-06-02"), instant("2013-06-16"))},
     "few labels": {"new_labels": 499},
 }
-# rows: circumstances; columns: none, two failures, accuracy, drift, external, manual
+# rows: circumstances; columns: none, two failures, accuracy, drift, external, schedule, manual
 ANSWERS = {
-    "calm": "wait wait retrain retrain retrain retrain",
-    "running": "wait wait wait wait wait wait",
-    "fault in a new window": "wait wait hold hold hold hold",
-    "fault after the training data": "wait wait hold hold hold hold",
-    "fault in an old window": "wait wait retrain retrain retrain retrain",
-    "cooldown": "wait wait wait wait wait retrain",
-    "over budget": "wait wait wait wait wait retrain",
-    "few labels": "wait wait wait wait wait retrain",
+    "calm": "wait wait retrain retrain retrain retrain retrain",
+    "running": "wait wait wait wait wait wait wait",
+    "fault in a new window": "wait wait hold hold hold hold hold",
+    "fault after the training data": "wait wait hold hold hold hold hold",
+    "fault in an old window": "wait wait retrain retrain retrain retrain retrain",
+    "cooldown": "wait wait wait wait wait wait retrain",
+    "over budget": "wait wait wait wait wait wait retrain",
+    "few labels": "wait wait wait wait wait wait retrain",
 }
 TABLE = [
     (circumstance, trigger, answer)
@@ -65,7 +72,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("circumstance", "trigger", "answer"), TABLE)
 def test_every_trigger_in_every_circumstance(circumstance: str, trigger: str, answer: str) -> None:
-    decision = decide(POLICY, replace(QUIET, **TRIGGERS[trigger], **CIRCUMSTANCES[circumstance]))
+    decision = decide(POLICY, replace(QUIET, **TRIGGERS[trigger] | CIRCUMSTANCES[circumstance]))
     assert decision.answer == answer
     assert decision.reason
 
