@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from mlobs.engines import statements
 from mlobs.engines.column_types import arrow_type, column_type, data_type, kind_of
-from mlobs.engines.delivery import Delivery
+from mlobs.engines.delivery import Delivery, as_times
 from mlobs.engines.forms import Forms
 from mlobs.engines.protocol import Landing, Source
 from mlobs.errors import DataError
@@ -195,21 +195,52 @@ def _cast(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Non
     if found == target or is_.is_null(found):
         return column.cast(target)
     try:
-        if is_.is_timestamp(target) and (is_.is_timestamp(found) or is_.is_date(found)):
-            moments = column.cast(pa.timestamp("us")) if is_.is_date(found) else column
-            if (moments.type.tz is None) == (target.tz is None):
-                return moments.cast(target)
+        if is_.is_timestamp(target):
+            moments = _as_moments(column)
+            if moments is None or (moments.type.tz is None) == (target.tz is None):
+                return None if moments is None else moments.cast(target)
             return pc.assume_timezone(moments, "UTC") if moments.type.tz is None else moments.cast(pa.timestamp("us"))
-        if is_.is_boolean(target) and not is_.is_boolean(found):
+        if is_.is_boolean(target):
             return _as_boolean(column)
-        if is_.is_boolean(found) and not is_.is_string(target):
+        if is_.is_boolean(found) and _is_number(target):
             return column.cast(pa.int8()).cast(target)
-        if is_.is_timestamp(target) and not is_.is_string(found):
+        if not _may_become(found, target):
             return None
         cast = column.cast(target)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, DataError):
         return None
     return cast if _loses_nothing(column, cast) else None
+
+
+def _may_become(found: pa.DataType, target: pa.DataType) -> bool:
+    """Whether values of one type can mean values of the other; a time never means a number, nor bytes a text."""
+    import pyarrow.types as is_
+
+    if is_.is_string(target):
+        return not bool(is_.is_binary(found) or is_.is_nested(found))
+    if _is_number(target):
+        return bool(_is_number(found) or is_.is_string(found))
+    if is_.is_date(target):
+        return bool(is_.is_timestamp(found) or is_.is_string(found))
+    return bool(is_.is_nested(target) and is_.is_nested(found))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow.types as is_
+
+    return bool(is_.is_integer(kind) or is_.is_floating(kind) or is_.is_decimal(kind))
+
+
+def _as_moments(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Dates, timestamps and ISO 8601 texts as timestamps in microseconds; None for anything else."""
+    import pyarrow as pa
+    import pyarrow.types as is_
+
+    if is_.is_date(column.type):
+        return column.cast(pa.timestamp("us"))
+    if is_.is_string(column.type):
+        return as_times(column, "")
+    return column if is_.is_timestamp(column.type) else None
 
 
 def _loses_nothing(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
@@ -218,7 +249,7 @@ def _loses_nothing(before: pa.ChunkedArray, after: pa.ChunkedArray) -> bool:
     import pyarrow.compute as pc
     import pyarrow.types as is_
 
-    numbers = is_.is_floating(before.type) or is_.is_integer(before.type) or is_.is_decimal(before.type)
+    numbers = _is_number(before.type)
     narrower = is_.is_floating(after.type) or is_.is_decimal(after.type)
     if not (numbers and narrower):
         return True
