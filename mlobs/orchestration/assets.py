@@ -5,7 +5,7 @@ the run, results become metadata, and errors become failures with their own word
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -55,10 +55,10 @@ def landing(deployment: Deployment, family: Family, table: Table) -> dg.AssetsDe
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        now = deployment.now()
-        for window in windows_of(context, family.calendar):
-            with clear_failures(table=table.id, window=str(window)):
-                landed = deployment.monitoring.land(table, window, now)
+        now, windows = deployment.now(), windows_of(context, family.calendar)
+        for window, landed in in_one_session(
+            deployment, windows, lambda window: deployment.monitoring.land(table, window, now), table=table.id
+        ):
             metadata: dict[str, Any] = {
                 "dagster/partition_row_count": landed.rows,
                 "dagster/column_schema": column_schema(table, landed.columns),
@@ -144,9 +144,13 @@ def performance(deployment: Deployment, family: Family, model: Model) -> dg.Asse
     )
     def score(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         now = deployment.now()
-        for window in windows_of(context, family.calendar):
-            with clear_failures(model=model.name, window=str(window)):
-                _, metrics = deployment.monitoring.score(model, window, now, context.run.run_id)
+        windows, run_id = windows_of(context, family.calendar), context.run.run_id
+        for window, (_, metrics) in in_one_session(
+            deployment,
+            windows,
+            lambda window: deployment.monitoring.score(model, window, now, run_id),
+            model=model.name,
+        ):
             _attach(context, spec.key, family.calendar.key(window), dict(metrics))
         return dg.MaterializeResult(asset_key=spec.key)
 
@@ -234,6 +238,18 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.TableMetad
 
 def _cell(value: Any) -> str:
     return number(float(value)) if isinstance(value, (int, float)) else str(value)
+
+
+def in_one_session(
+    deployment: Deployment, windows: Sequence[Window], work: Callable[[Window], Any], **where: str
+) -> Iterator[tuple[Window, Any]]:
+    """Each window with what `work` made of it, on one connection to the warehouse; failures name the window."""
+    with clear_failures(**where), deployment.engine.session():
+        done = []
+        for window in windows:
+            with clear_failures(window=str(window), **where):
+                done.append((window, work(window)))
+    yield from done
 
 
 def _attach(context: dg.AssetExecutionContext, key: dg.AssetKey, partition: str, metadata: dict[str, Any]) -> None:

@@ -150,6 +150,21 @@ class MonitorConf(dg.Model, dg.Resolvable):
         return found
 
 
+class RouteConf(dg.Model, dg.Resolvable):
+    """Where alerts go: the name of the environment variable with the receiver's URL; `options` as in `mlobs.Route`."""
+
+    url_env: str
+    severity: Literal["warn", "error"] = "warn"
+    options: dict[str, Any] = {}
+
+    def declared(self) -> Any:
+        """The same as a `mlobs.Route`."""
+        from mlobs.alerts import Route
+
+        stated = {"url_env": self.url_env, "severity": self.severity}
+        return options(Route, {**self.options, **stated}, f"alerts to {self.url_env}")
+
+
 class ModelMonitorScaffolder(Scaffolder):
     """Writes a defs.yaml to start from."""
 
@@ -214,6 +229,8 @@ class ModelMonitor(dg.Component, dg.Model, dg.Resolvable):
     owners: list[str] = []
     tags: dict[str, str] = {}
     report: str = ""
+    ui: str = ""
+    alerts: list[RouteConf] = []
     cron: str | None = None
     pool: str | None = None
 
@@ -262,6 +279,8 @@ class ModelMonitor(dg.Component, dg.Model, dg.Resolvable):
             history=self.history,
             tracking=self.tracking,
             report=self.report,
+            ui=self.ui,
+            routes=[route.declared() for route in self.alerts],
             cron=self.cron,
             pool=self.pool,
         )

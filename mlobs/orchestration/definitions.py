@@ -28,6 +28,7 @@ def build_definitions(
     clock: Clock = wall_clock,
     routes: Sequence[Route] = (),
     report: str = "",
+    ui: str = "",
     keys: Mapping[str, str | Sequence[str]] | None = None,
     pool: str | None = None,
     cron: str | None = None,
@@ -48,6 +49,7 @@ def build_definitions(
         clock: returns `now` (aware, UTC); a replay passes its own.
         routes: where alerts go.
         report: path or URL of the HTML report, linked from performance.
+        ui: address of Dagster's UI, linked from alerts.
         keys: table id -> asset key of an asset you define yourself; its checks are added to it.
         pool: Dagster pool of the ops that use the warehouse; by default named after its kind.
         cron: when the current window is due; by default 06:00 UTC for daily windows, ten past for hourly ones.
@@ -64,6 +66,7 @@ def build_definitions(
         clock=clock,
         routes=tuple(routes),
         report=report,
+        ui=ui,
         keys={table: (key,) if isinstance(key, str) else tuple(key) for table, key in (keys or {}).items()},
         pool=pool or _pool(warehouse),
     )

@@ -49,6 +49,7 @@ class Deployment:
         clock: tells `now`; replays pass their own.
         routes: where alerts go.
         report: path or URL of the HTML report, linked from performance.
+        ui: address of Dagster's UI, linked from alerts.
         keys: table id -> asset key of an asset that is defined elsewhere; mlobs then adds only its checks.
         pool: Dagster pool of the ops that write to the warehouse.
     """
@@ -60,6 +61,7 @@ class Deployment:
     clock: Clock = wall_clock
     routes: tuple[Route, ...] = ()
     report: str = ""
+    ui: str = ""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pool: str = "warehouse"
     _estimators: dict[str, tuple[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -101,6 +103,11 @@ class Deployment:
         from mlobs.tracking import Tracking
 
         return Tracking(self.tracking_uri)
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table once."""
+        return tuple(table for family in self.families for table in family.tables)
 
     @property
     def name(self) -> str:
@@ -173,7 +180,7 @@ class Deployment:
 
     def lineage(self) -> dict[str, list[str]]:
         """Table or performance -> what it is made of, in the names that verdicts carry."""
-        edges: dict[str, list[str]] = {table.id: [] for family in self.families for table in family.tables}
+        edges: dict[str, list[str]] = {table.id: [] for table in self.tables}
         for model in self.models:
             edges[model.predictions.id].append(model.features.id)
             edges[f"{model.name}.performance"] = [model.predictions.id, model.actuals.id]

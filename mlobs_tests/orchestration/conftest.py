@@ -14,6 +14,7 @@ from mlobs.orchestration.replay import Replay
 from mlobs_tests.orchestration.shop import NAME, Shop
 
 FIRST_DAY = "2024-02-01"
+QUIET = {"telemetry": {"enabled": False}}
 
 
 class Morning:
@@ -41,7 +42,7 @@ def open_morning() -> Iterator[Callable[[Path], Morning]]:
         def opened(folder: Path, **policy: object) -> Morning:
             home = folder / "dagster"
             home.mkdir(exist_ok=True)
-            instance = stack.enter_context(dg.DagsterInstance.local_temp(str(home)))
+            instance = stack.enter_context(dg.DagsterInstance.local_temp(str(home), overrides=QUIET))
             stack.enter_context(fast_storage(instance))
             return Morning(Shop(folder, **policy), instance)
 
@@ -55,7 +56,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dagster").mkdir()
     shop = Shop(folder)
     shop.say(now=FIRST_DAY)
-    with dg.DagsterInstance.local_temp(str(folder / "dagster")) as instance, fast_storage(instance):
+    with dg.DagsterInstance.local_temp(str(folder / "dagster"), overrides=QUIET) as instance, fast_storage(instance):
         replay = Replay(shop.definitions(), instance)
         for run in (
             replay.run(f"{NAME}_backfill", partition="2024-01-01", through="2024-01-31"),

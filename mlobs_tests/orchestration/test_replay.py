@@ -6,6 +6,7 @@ import dagster as dg
 
 from mlobs.orchestration.fast_storage import fast_storage
 from mlobs.orchestration.replay import Replay
+from mlobs_tests.orchestration.conftest import QUIET
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
@@ -33,12 +34,12 @@ def test_run_says_why_it_failed() -> None:
 
 
 def test_ticks_keep_cursor_and_run_keys_in_the_instance(tmp_path: Path) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
         replay = Replay(DEFS, instance)
         (run,) = replay.tick("watcher").runs
         assert run.tags["dagster/run_key"] == "once"
         assert replay.tick("watcher").repeated == ("once",)
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
         later = Replay(DEFS, instance)
         assert later.cursor("watcher") == "2"
         assert later.tick("watcher").repeated == ("once",)
@@ -48,11 +49,11 @@ def test_ticks_keep_cursor_and_run_keys_in_the_instance(tmp_path: Path) -> None:
 
 
 def test_fast_storage_writes_what_dagster_reads(tmp_path: Path) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
         with fast_storage(instance):
             runs = [Replay(DEFS, instance).run("thing_job", partition="a") for _ in range(6)]
         after = Replay(DEFS, instance).run("thing_job", partition="a")
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=QUIET) as instance:
         assert instance.get_runs_count() == 7
         for run in (*runs, after):
             events = [entry.dagster_event_type for entry in instance.all_logs(run.run_id)]
