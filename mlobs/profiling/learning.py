@@ -25,7 +25,7 @@ from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
 from mlobs.profiling.discovery import decimals_of, relations, twins
-from mlobs.profiling.scanning import Request, combinations, histograms, level_counts, ungrouped
+from mlobs.profiling.scanning import Request, combinations, histograms, level_counts, row_count, ungrouped
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
     BooleanState,
@@ -65,6 +65,7 @@ def learn(
     chosen = {f.name: kind_of(f, kinds[f.name], columns[f.name], source.label) for f in declared}
     sensitive = {f.name for f in declared if f.sensitive}
     base = Request(source, {}, columns, kinds, windows, time, where)
+    base = replace(base, rows=row_count(engine, base))
     grids = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
     texts = [n for n, k in chosen.items() if k in ("categorical", "text")]
     levels = {n: Levels.learn(c, n, sensitive=n in sensitive) for n, c in level_counts(engine, base, texts).items()}

@@ -35,13 +35,8 @@ _LARGEST_DOUBLE = 1.7976931348623157e308
 _UNPIVOTS = frozenset({"postgres", "spark"})
 
 
-def lenient(forms: Forms) -> bool:
-    """Whether arithmetic never raises and TRY_CAST of NaN is NULL, so that no guard is needed around a bin."""
-    return forms.dialect == "duckdb"
-
-
-def unpivots(forms: Forms) -> bool:
-    """Whether one scan that unpivots its fields beats a branch for each field."""
+def always_compact(forms: Forms) -> bool:
+    """Whether a scan is so dear that one that unpivots its fields always beats a branch for each field."""
     return forms.dialect in _UNPIVOTS
 
 
@@ -55,6 +50,8 @@ class Scan:
         where: conditions on its rows.
         window: expression that numbers windows; None for one.
         segments: expressions of the segment fields' values, at most two.
+        compact: one scan unpivots all fields, instead of a branch for each; the better way where a scan is dear, or the
+            rows are few.
     """
 
     forms: Forms
@@ -62,6 +59,12 @@ class Scan:
     where: tuple[Node, ...] = ()
     window: Node | None = None
     segments: tuple[Node, ...] = ()
+    compact: bool = False
+
+    @property
+    def lenient(self) -> bool:
+        """Whether bins are computed without a guard: arithmetic never raises, and TRY_CAST of NaN is NULL."""
+        return self.forms.dialect == "duckdb" and not self.compact
 
     def filtered(self, *conditions: Node) -> Scan:
         return replace(self, where=(*self.where, *conditions))
@@ -90,6 +93,7 @@ class Scan:
             (),
             column("g") if self.window is not None else None,
             tuple(column(f"u{i}") for i in range(1, len(self.segments) + 1)),
+            self.compact,
         )
 
     def branch(
@@ -149,9 +153,9 @@ def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool
     """Branches that give a row for each fine bin that is occupied."""
     if not columns:
         return []
-    if unpivots(scan.forms):
+    if scan.compact:
         return [_unpivoted_numeric(scan, columns, texts=texts)]
-    tree = _lenient_numeric(scan, texts) if lenient(scan.forms) else _guarded_numeric(scan, texts)
+    tree = _lenient_numeric(scan, texts) if scan.lenient else _guarded_numeric(scan, texts)
     template = Template(scan.forms, tree)
     return [template.poured(c.tokens(scan.forms)) for c in columns]
 
@@ -241,7 +245,12 @@ def unpivoted(
     projections: Sequence[Node],
     where: Sequence[Node] = (),
 ) -> exp.Select:
-    """One scan that gives, for each of its rows, a row for each of `rows` with the columns `names`."""
+    """One scan that gives, for each of its rows, a row for each of `rows` with the columns `names`.
+
+    The second of `names` is the one whose value comes from the scanned row.
+    """
+    if scan.forms.dialect == "duckdb":
+        return _unnested(scan, names, rows, projections, where)
     query = select([*scan.named_keys, *projections], scan.relation, [*scan.where, *where])
     columns = [exp.Identifier(this=name, quoted=True) for name in names]
     table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
@@ -249,15 +258,26 @@ def unpivoted(
         structs = [call("STRUCT", *row) for row in rows]
         query.set("laterals", [exp.Lateral(this=call("INLINE", call("ARRAY", *structs)), view=True, alias=table)])
         return query
-    values = exp.Values(expressions=[exp.Tuple(expressions=list(row)) for row in rows], alias=table)
-    query.set("joins", [exp.Join(this=exp.Lateral(this=nested_values(values), alias=table), kind="CROSS")])
+    values = exp.Subquery(this=exp.Values(expressions=[exp.Tuple(expressions=list(row)) for row in rows]))
+    query.set("joins", [exp.Join(this=exp.Lateral(this=values, alias=table), kind="CROSS")])
     return query
 
 
-def nested_values(values: exp.Values) -> Node:
-    """VALUES in parentheses."""
-    values.set("alias", None)
-    return exp.Subquery(this=values)
+def _unnested(
+    scan: Scan, names: Sequence[str], rows: Sequence[Sequence[Node]], projections: Sequence[Node], where: Sequence[Node]
+) -> exp.Select:
+    """DuckDB's fastest way: two lists unnested in step, joined to the constants."""
+    taken = exp.Unnest(expressions=[exp.Array(expressions=[row[1] for row in rows])])
+    numbered = exp.Unnest(expressions=[call("RANGE", number(len(rows)))])
+    inner = select([*scan.named_keys, named(taken, names[1]), named(numbered, "at")], scan.relation, scan.where)
+    constants = [exp.Tuple(expressions=[number(at), *row[:1], *row[2:]]) for at, row in enumerate(rows)]
+    columns = [exp.Identifier(this=name, quoted=True) for name in ("number", names[0], *names[2:])]
+    table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
+    joined = exp.Join(this=exp.Values(expressions=constants, alias=table), on=equal(column("at"), column("number")))
+    keys = [column("g"), *(column(f"u{i}") for i in range(1, len(scan.segments) + 1))]
+    query = select([*keys, *projections], nested(inner, "rows"), where)
+    query.set("joins", [joined])
+    return query
 
 
 def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int | None) -> list[str]:
@@ -267,7 +287,7 @@ def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: i
     """
     if not columns:
         return []
-    if unpivots(scan.forms):
+    if scan.compact:
         rows = [[number(at), text(column(name))] for at, name, _ in columns]
         inner = unpivoted(scan, ("f", "v"), rows, [named(column("f"), "f"), named(column("v"), "v")])
         outer = scan.regrouped(nested(inner, "texts"))
@@ -337,7 +357,7 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
 
 def hashed(forms: Forms, x: Node) -> Node:
     """A 63-bit hash of a number that isn't NULL."""
-    if lenient(forms):
+    if forms.dialect == "duckdb":
         return exp.Paren(this=exp.BitwiseRightShift(this=call("hash", x), expression=number(1)))
     return exp.Paren(this=forms.hash64(plus(double(x), number(0.0))))  # -0.0 + 0.0 is 0.0
 
@@ -347,7 +367,7 @@ def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> 
     if not columns:
         return []
     forms = scan.forms
-    if unpivots(forms):
+    if scan.compact:
         rows = [[number(c.at), hashed(forms, column(c.name)), number(_bound(sampling))] for c, sampling in columns]
         where = [present(column("h")), less(column("h"), column("bound"))]
         inner = unpivoted(scan, ("f", "h", "bound"), rows, [named(column("f"), "f"), named(column("h"), "h")], where)
@@ -378,7 +398,7 @@ def exact_queries(scan: Scan, columns: Sequence[NumericColumn]) -> list[str]:
     if not columns:
         return []
     forms = scan.forms
-    if unpivots(forms):
+    if scan.compact:
         rows = [[number(c.at), hashed(forms, column(c.name))] for c in columns]
         inner = unpivoted(scan, ("f", "h"), rows, [named(column("f"), "f"), named(column("h"), "h")])
         distinct = exp.Count(this=exp.Distinct(expressions=[column("h")]))

@@ -51,6 +51,9 @@ TOGETHER = 16
 EXACT_ROWS = 10_000
 """Windows of at most so many rows have their distinct numbers counted exactly."""
 
+FEW = 20_000
+"""Up to so many rows one scan that unpivots all fields beats a branch for each field on DuckDB."""
+
 TEXTS = 20_000
 """Most distinct texts of a field and group that are handed over; with more, `open_text` counts them in the engine."""
 
@@ -71,6 +74,7 @@ class Request:
         now: the instant from which a timestamp counts as future, where there are no windows.
         pairs, relations: the twins and relations frozen in the reference.
         light: leave out sketches and row hashes, as learning does.
+        rows: how many rows there are, as far as known; it decides which form of a query is the faster one.
     """
 
     source: Source
@@ -85,6 +89,7 @@ class Request:
     pairs: tuple[tuple[str, str], ...] = ()
     relations: tuple[Relation, ...] = ()
     light: bool = False
+    rows: int = 1 << 62
 
     def only(self, kind: type) -> dict[int, tuple[str, Any]]:
         """Field number -> (name, state) of the fields of a kind."""
@@ -179,7 +184,8 @@ def scan_of(engine: Engine, request: Request, found: Sequence[Combination] = ())
         if len(request.windows) > 1:
             window = window_number(engine.forms, column(request.time), kind, request.windows)
     segments = request.segmentation.expressions(found) if request.segmentation.fields else ()
-    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), window, segments)
+    compact = queries.always_compact(engine.forms) or (engine.dialect == "duckdb" and request.rows <= FEW)
+    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), window, segments, compact)
 
 
 def late(engine: Engine, request: Request) -> Callable[[str], Node] | None:
@@ -225,6 +231,7 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         found = _combinations_found(engine, request)
         numbering = Groups(len(request.segmentation.fields))
         wide = engine.run(wide_text(engine, request, found))
+        request = replace(request, rows=sum(wide.column("rows").to_pylist()))
         answers = [answer(engine.run(text), numbering) for text in binned_texts(engine, request, found)]
         numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)
         states: dict[tuple[int, int], Any] = {}
@@ -236,7 +243,7 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         groups = _groups(request, numbering, wide, states)
         if request.light:
             return Scanned(groups, {}, {})
-        return _of_windows(engine, request, groups)
+        return of_windows(engine, request, groups)
 
 
 def _part(answers: Sequence[Answer], number: int) -> Answer | None:
@@ -264,7 +271,7 @@ def _numeric(
     scan = scan_of(engine, request, found)
     texts: list[str] = []
     asked: dict[int, set[int]] = {}
-    if queries.lenient(engine.forms):
+    if scan.lenient:
         asked = {part: fields for part, fields in assemble.wanted(numeric, grids).items() if fields}
         templates = queries.follow_up_templates(scan) if asked else {}
         texts = [
@@ -396,7 +403,7 @@ def _plain_states(request: Request, rows: int, one: Mapping[str, Any]) -> dict[s
     return states
 
 
-def _of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Scanned:
+def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Scanned:
     """Exact distinct counts of small windows, and row hashes of all."""
     rows: dict[int, int] = {}
     for g in groups:
@@ -491,6 +498,12 @@ def histograms(engine: Engine, base: Request, grids: Mapping[str, Grid]) -> dict
     rows = answer(engine.run(queries.union(texts)), Groups(0))
     states = assemble.numeric_states(rows, dict(enumerate(grids.values())))
     return {name: states.get((0, at), NumericState(grid)) for at, (name, grid) in enumerate(grids.items())}
+
+
+def row_count(engine: Engine, base: Request) -> int:
+    """How many rows the request has."""
+    scan = scan_of(engine, ungrouped(engine, base))
+    return int(engine.run(select([named(count(), "n")], scan.relation, scan.where)).column(0)[0].as_py())
 
 
 def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, dict[str, int]]:
