@@ -1,7 +1,12 @@
-"""What a continuous metric should be in the next window: robust location, weekday effect, scale, heavy tails. Pure numpy.
+"""What a continuous metric should be in the next window: several predictors, weekday effects, one-sided scale. Pure numpy.
 
-All functions take matrices of shape (n_windows, n_metrics) with NaN for what was not measured or is left out, and work on
-all metrics at once.
+Everything is kept as arrays of shape (n_metrics,) that are brought forward one window at a time, so that a year costs a
+year's worth of vector operations, whatever the number of metrics.
+
+The predictors are the median of the newest 28 values, the same plus the weekday's effect, and two exponentially weighted
+means (weights .3 and .06) plus the weekday's effect. They are mixed with weights proportional to (mean absolute past
+error) ** -6, which is nearly the best of them. Weekday effects are shrunk towards none by James and Stein's rule (Estimation
+with quadratic loss, 1961): the less they explain beyond noise, the less they count.
 """
 
 from __future__ import annotations
@@ -16,61 +21,215 @@ from scipy.special import stdtr, stdtrit
 from mlobs.detectors.novelty import log_normal_tail, normal_score
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-RECENT = 56
-"""Windows that location and weekday effect are learned from."""
+SPAN = 28
+"""Windows whose median is one of the predictors."""
+FAST, SLOW = 0.3, 0.06
+MEMORY = 60
+"""Windows over which errors are averaged, once there are so many."""
+WEEKS = 10
+"""Weeks over which a weekday's effect is averaged."""
+SHARPNESS = 6.0
+WINSOR = 3.5
+"""Values further than so many scales from what was expected are drawn in before they are learned."""
+HALF_LIFE = 180.0
+"""Windows after which the largest past error counts half."""
+LARGEST_DOF = 30.0
+PREDICTORS = 4
+REFITS = (14, 28)
+"""Windows after which weekday effects, scale and record are taken anew from all windows so far."""
 MAD_TO_SD = 1.4826
 
 
-class Baseline(NamedTuple):
-    """Arrays of shape (n_metrics,): expected value, scale of the error, degrees of freedom, largest past error."""
+class Expected(NamedTuple):
+    """Arrays of shape (n_metrics,): the prediction, its error's scale and past record upwards and downwards; whether
+    fewer than half of the newest values differ."""
 
     center: Floats
-    scale: Floats
+    up: Floats
+    down: Floats
+    record_up: Floats
+    record_down: Floats
     dof: Floats
-    largest: Floats
+    lumpy: Mask
 
 
-def fit(history: Floats, weekdays: NDArray[np.int64], weekday: int) -> Baseline:
-    """The next value's distribution from past ones.
+class Baseline:
+    """The learned state of all continuous metrics; `predict`, then `learn`, one window after the other."""
 
-    Location is the median of the newest `RECENT` values; a weekday's effect is the median of its residuals, shrunk by
-    k / (k + 2) for k values seen; the scale is half MAD, half winsorised sd of the residuals.
+    def __init__(self) -> None:
+        self.size = 0
+        self.seen = np.zeros(0)
+        self.ring = np.full((0, SPAN), np.nan)
+        self.at = 0
+        self.days = np.zeros(SPAN, np.int64)
+        self.effect = np.zeros((7, 0))
+        self.effect_seen = np.zeros((7, 0))
+        self.level = np.zeros((2, 0))
+        self.error = np.zeros((PREDICTORS, 0))
+        self.square = np.zeros((2, 0))
+        self.square_seen = np.zeros((2, 0))
+        self.record = np.zeros((2, 0))
+        self._predicted = np.zeros((PREDICTORS, 0))
 
-    Args:
-        history: (n_windows, n_metrics), oldest first.
-        weekdays: (n_windows,) day of week of each row, or all equal where weekdays mean nothing.
-        weekday: that of the window under judgement.
-    """
-    recent, days = history[-RECENT:], weekdays[-RECENT:]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        level = np.nanmedian(recent, axis=0)
-        effect = np.zeros((7, recent.shape[1]))
-        for day in np.unique(days):
-            rest = (recent - level)[days == day]
-            seen = np.isfinite(rest).sum(axis=0)
-            middle = np.nanmedian(rest, axis=0)
-            effect[day] = np.where(seen >= 3, np.nan_to_num(middle) * seen / (seen + 2.0), 0.0)
-        residual = recent - level - effect[days]
-        mad = MAD_TO_SD * np.nanmedian(np.abs(residual), axis=0)
-        bound = np.where(mad > 0, 3 * mad, np.inf)
-        sd = np.sqrt(np.nanmean(np.clip(residual, -bound, bound) ** 2, axis=0))
-        largest = np.nanmax(np.abs(residual), axis=0)
-    seen = np.isfinite(recent).sum(axis=0)
-    scale = 0.5 * (mad + sd) * np.sqrt(1 + 1 / np.maximum(seen, 1))
-    return Baseline(level + effect[weekday], scale, np.clip(seen - 1.0, 1.0, 8.0), largest)
+    def widen(self, size: int) -> None:
+        """Room for metrics met for the first time."""
+        more = size - self.size
+        if more <= 0:
+            return
+        self.seen = np.concatenate([self.seen, np.zeros(more)])
+        self.ring = np.concatenate([self.ring, np.full((more, SPAN), np.nan)])
+        for name in ("effect", "effect_seen", "level", "error", "square", "square_seen", "record"):
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate([old, np.zeros((len(old), more))], axis=1))
+        self.size = size
+
+    def predict(self, weekday: int) -> Expected:
+        """The distribution of the next value of every metric; NaN centres where nothing was seen."""
+        median, lumpy = self._median()
+        day = self._weekday_effect(weekday)
+        guess = np.stack([median, median + day, self.level[0] + day, self.level[1] + day])
+        guess[:, self.seen == 0] = np.nan
+        self._predicted = guess
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            best = self.error.min(axis=0)
+            weight = np.where(self.error > 0, (best / self.error) ** SHARPNESS, 1.0)
+            weight /= weight.sum(axis=0)
+        center = (weight * guess).sum(axis=0)
+        total = self.square_seen.sum(axis=0)
+        both = self._noise()
+        # each side's own spread, drawn half way to that of both: a skewed metric has a longer side
+        trust = self.square_seen / (self.square_seen + 8.0)
+        spread = np.sqrt(trust * self.square + (1 - trust) * both)
+        spread *= np.sqrt(1 + 1 / np.maximum(total, 1.0))
+        record = np.maximum(self.record, 0.6 * self.record[::-1])
+        dof = np.clip(total - 1.0, 1.0, LARGEST_DOF)
+        return Expected(center, spread[0], spread[1], record[0], record[1], dof, lumpy)
+
+    def _median(self) -> tuple[Floats, Mask]:
+        ordered = np.sort(self.ring, axis=1)
+        have = np.isfinite(self.ring).sum(axis=1)
+        rows = np.arange(self.size)
+        middle = ordered[rows, np.maximum(have - 1, 0) // 2] + ordered[rows, np.minimum(have // 2, SPAN - 1)]
+        with np.errstate(invalid="ignore"):
+            values = 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1)
+        return 0.5 * middle, np.asarray(2 * values < have)
+
+    def _noise(self) -> Floats:
+        total = self.square_seen.sum(axis=0)
+        return np.asarray((self.square * self.square_seen).sum(axis=0) / np.maximum(total, 1.0))
+
+    def _weekday_effect(self, weekday: int) -> Floats:
+        noise = self._noise()
+        seen = np.maximum(self.effect_seen, 1e-9)
+        size = (self.effect**2 * np.minimum(self.effect_seen, WEEKS)).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            keep = np.where(size > 0, np.maximum(0.0, 1 - 4 * noise / size), 0.0)
+        own = np.where(seen[weekday] >= 2, self.effect[weekday], 0.0)
+        return np.asarray(np.where((self.effect_seen >= 2).sum(axis=0) >= 5, keep * own, 0.0))
+
+    def learn(self, value: Floats, expected: Expected, weekday: int, use: Mask, widen: Mask, follow: Mask) -> None:
+        """Bring the state forward by one window.
+
+        Args:
+            value: of shape (n_metrics,).
+            expected: what `predict` said of this window.
+            use: metrics to learn from at all (measured, not muted).
+            widen: metrics whose error may widen the range (not a first alert).
+            follow: metrics whose level is taken over as it is (a second alert in a row, or accepted).
+        """
+        use = use & np.isfinite(value)
+        first = use & (self.seen == 0)
+        with np.errstate(invalid="ignore"):
+            gap = np.where(use & ~first, value - expected.center, 0.0)
+            reach = WINSOR * np.where(gap > 0, expected.up, expected.down)
+            judged = self.square_seen.sum(axis=0) >= 6
+            drawn = np.where(judged & ~follow, np.clip(gap, -reach, reach), gap)
+            tame = np.where(first, value, expected.center + drawn)
+        # errors of each predictor, on the drawn-in value
+        count = np.minimum(self.square_seen.sum(axis=0) + 1, MEMORY)
+        step = 1 / count
+        with np.errstate(invalid="ignore"):
+            missed = np.abs(np.where(use & ~first, tame - self._predicted, 0.0))
+        learns = use & ~first & (widen | follow)
+        self.error = np.where(learns, self.error + step * (missed - self.error), self.error)
+        # scale and record by side
+        upward = gap > 0
+        for side, mine in ((0, learns & upward), (1, learns & ~upward)):
+            pace = 1 / np.minimum(self.square_seen[side] + 1, MEMORY / 2)
+            self.square[side] = np.where(
+                mine, self.square[side] + pace * (drawn**2 - self.square[side]), self.square[side]
+            )
+            self.square_seen[side] = np.minimum(self.square_seen[side] + mine, MEMORY / 2)
+            self.record[side] = np.where(use, self.record[side] * 0.5 ** (1 / HALF_LIFE), self.record[side])
+            self.record[side] = np.where(mine, np.maximum(self.record[side], np.abs(gap)), self.record[side])
+        # weekday effects: what is left over the median
+        median = self._predicted[0]
+        pace = 1 / np.minimum(self.effect_seen[weekday] + 1, WEEKS)
+        with np.errstate(invalid="ignore"):
+            over = np.where(learns, tame - median, 0.0)
+        self.effect[weekday] = np.where(
+            learns, self.effect[weekday] + pace * (over - self.effect[weekday]), self.effect[weekday]
+        )
+        self.effect_seen[weekday] += learns
+        day = self._weekday_effect(weekday)
+        for row, weight in ((0, FAST), (1, SLOW)):
+            pace = np.maximum(weight, 1 / (self.seen + 1))
+            moved = self.level[row] + pace * (tame - day - self.level[row])
+            self.level[row] = np.where(first, value, np.where(use, moved, self.level[row]))
+        self.ring[:, self.at] = np.where(use, value, self.ring[:, self.at])
+        self.days[self.at] = weekday
+        self.at = (self.at + 1) % SPAN
+        self.seen = self.seen + use
+        for count in REFITS:
+            now = np.flatnonzero(use & (self.seen == count))
+            if len(now):
+                self._refit(now)
+
+    def _refit(self, which: NDArray[np.int64]) -> None:
+        """Weekday effects, scale and record anew from the newest windows at once: the first errors, made before any weekday
+        was known, would else widen the range for months."""
+        recent = self.ring[which]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            level = np.nanmedian(recent, axis=1)
+            spread = MAD_TO_SD * np.nanmedian(np.abs(recent - level[:, None]), axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            over = recent - level[:, None]
+            bound = np.where(spread > 0, 2 * WINSOR * spread, np.inf)[:, None]
+            over = np.clip(over, -bound, bound)
+            known = np.isfinite(over)
+            for day in range(7):
+                own = known[:, self.days == day]
+                self.effect_seen[day, which] = own.sum(axis=1)
+                total = np.where(own, over[:, self.days == day], 0.0).sum(axis=1)
+                self.effect[day, which] = np.where(own.any(axis=1), total / np.maximum(own.sum(axis=1), 1), 0.0)
+            # noise for the shrinkage: what weekdays leave over, with the degrees of freedom that they take
+            rest = np.where(known, over - self.effect[self.days][:, which].T, 0.0)
+            spare = np.maximum(known.sum(axis=1) - (self.effect_seen[:, which] > 0).sum(axis=0), 1)
+            self.square[:, which] = (rest**2).sum(axis=1) / spare
+            self.square_seen[:, which] = np.maximum(known.sum(axis=1) / 2, 1)
+            keep = np.stack([self._weekday_effect(day)[which] for day in range(7)])
+            rest = np.where(known, over - keep[self.days].T, 0.0)
+            grow = np.sqrt(known.sum(axis=1) / np.maximum(known.sum(axis=1) - 2.0, 1.0))
+            for side, sign in ((0, 1.0), (1, -1.0)):
+                mine = known & (sign * rest > 0)
+                self.square[side, which] = (
+                    grow**2 * np.where(mine, rest**2, 0.0).sum(axis=1) / np.maximum(mine.sum(axis=1), 1)
+                )
+                self.square_seen[side, which] = mine.sum(axis=1)
+                self.record[side, which] = grow * np.where(mine, np.abs(rest), 0.0).max(axis=1)
 
 
 def tail_score(deviation: Floats, scale: Floats, dof: Floats) -> Floats:
-    """Normal score of a deviation, >= 0, under a Student distribution of that scale."""
+    """Normal score, >= 0, of a deviation under a Student distribution of that scale."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(deviation) / scale
-    t = np.where(np.isnan(t), 0.0, t)
-    with np.errstate(divide="ignore"):
+        t = np.where(np.isnan(t), 0.0, t)
         return np.maximum(normal_score(np.log(stdtr(dof, -t))), 0.0)
 
 
-def reach(score: float, scale: Floats, dof: Floats) -> Floats:
+def reach(score: float | Floats, scale: Floats, dof: Floats) -> Floats:
     """The deviation whose `tail_score` is `score`."""
     return np.asarray(scale * -stdtrit(dof, np.exp(log_normal_tail(score))))

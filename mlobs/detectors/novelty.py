@@ -19,27 +19,43 @@ PRIORS: dict[str, float] = {
     "negative_rate": 0.02,
     "zero_rate": 0.2,
     "null_rate": 0.2,
-    "co_null_rate": 0.2,
+    "null_alone_rate": 0.2,
     "nan_rate": 0.02,
     "inf_rate": 0.02,
     "empty_rate": 0.05,
     "blank_rate": 0.05,
     "null_keyword_rate": 0.05,
     "duplicate_rate": 0.05,
-    "stale_rate": 0.05,
+    "repeat_rate": 0.05,
     "overlap_rate": 0.05,
-    "sentinel_rate": 0.02,
     "future_rate": 0.05,
     "past_rate": 0.2,
     "unix_zero_rate": 0.02,
-    "beyond_rate": 0.3,
-    "shape_rate": 0.1,
-    "unseen_shape_rate": 0.1,
+    "new_shape_rate": 0.1,
     "unseen_rate": 0.5,
 }
 """Prior probability that an event which never happened in a field can happen there at all, by metric."""
 
 DEFAULT_PRIOR = 0.3
+LEARNED_ONCE = frozenset(
+    {
+        "null_rate",
+        "null_alone_rate",
+        "zero_rate",
+        "true_rate",
+        "past_rate",
+        "share",
+        "number_like_rate",
+        "unique_rate",
+        "unseen_rate",
+        "new_shape_rate",
+        "min",
+        "max",
+        "length_min",
+        "length_max",
+    }
+)
+"""Events that are learned after their first alert, since what is new mostly stays; others are after a second one."""
 THRESHOLD = 3.7
 """Normal score above which a never-seen event fails. It isn't divided among the fields: the prior does that work."""
 
@@ -82,3 +98,12 @@ def normal_score(log_tail: Any) -> Floats:
 def log_normal_tail(score: Any) -> Floats:
     """Log probability of a standard normal above `score`."""
     return np.asarray(log_ndtr(-np.asarray(score, float)), float)
+
+
+def threshold(alarms_per_window: float) -> float:
+    """Score above which a never-seen event fails, for a budget: `THRESHOLD` at one alarm in 30 windows, higher for less.
+
+    >>> threshold(1 / 30), threshold(1 / 60)
+    (3.7, 3.95)
+    """
+    return float(np.clip(THRESHOLD - 0.25 * np.log2(30 * alarms_per_window), 3.2, 4.4).round(6))

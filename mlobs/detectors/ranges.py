@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlobs.detectors import baseline, rates
+from mlobs.detectors.baseline import Baseline
 from mlobs.detectors.verdict import Range
 from mlobs.windows import DAY, instant
 
@@ -34,8 +36,8 @@ def expected_range(
         ValueError: when lengths differ, or a time can't be read (`WindowError`).
 
     >>> r = expected_range([10, 12, 11, 10, 12, 11, 10, 12, 11], [f"2013-01-{d:02}" for d in range(1, 10)], "2013-01-10")
-    >>> r.learning, r.expected, 11 in r, 30 in r
-    (0, 11.0, True, False)
+    >>> r.learning, round(r.expected), 11 in r, 30 in r
+    (0, 11, True, False)
     """
     if len(values) != len(times) or (rows is not None and len(rows) != len(values)):
         raise ValueError(
@@ -52,18 +54,27 @@ def expected_range(
         middle = float(np.median([known[t][0] for t in order])) if order else np.nan
         return Range(-np.inf, np.inf, middle, MIN_WINDOWS - len(order))
     found = np.array([known[t] for t in order])
-    daily = min(b - a for a, b in zip(order, order[1:], strict=False)) >= DAY - timedelta(hours=1)
-    days = np.array([t.weekday() if daily else 0 for t in order], np.int64)
-    y = found[:, :1]
+    daily = min(b - a for a, b in itertools.pairwise(order)) >= DAY - timedelta(hours=1)
     n = float(np.nanmedian(found[:, 1])) if rows is not None else 0.0
-    if rows is not None:
-        y = rates.stabilised(y * found[:, 1:], found[:, 1:])
-    with np.errstate(over="ignore", invalid="ignore"):
-        fit = baseline.fit(y, days, end.weekday() if daily else 0)
-        spread = fit.scale if rows is None else np.hypot(fit.scale, rates.noise(n))
-        half = np.nan_to_num(baseline.reach(score, spread, fit.dof), nan=np.inf, posinf=np.inf)
-        low, middle, high = fit.center - half, fit.center, fit.center + half
+    n = n if np.isfinite(n) else 0.0
+    # in units of the largest value, so that squares of any finite value are finite
+    unit = 1.0 if rows is not None else float(np.abs(found[:, 0]).max()) or 1.0
+    y = found[:, 0] / unit if rows is None else rates.stabilised(found[:, 0] * found[:, 1], found[:, 1])
+    learned = Baseline()
+    learned.widen(1)
+    yes, no = np.ones(1, bool), np.zeros(1, bool)
+    for time, value in zip(order, y, strict=True):
+        day = time.weekday() if daily else 0
+        learned.learn(np.array([value]), learned.predict(day), day, yes, yes, no)
+    ahead = learned.predict(end.weekday() if daily else 0)
+    floor = rates.noise(n) if rows is not None else 1e-9 * np.maximum(np.abs(np.nan_to_num(ahead.center)), 1e-3)
+    up, down = (baseline.reach(score, np.maximum(side, floor), ahead.dof) for side in (ahead.up, ahead.down))
+    low, middle, high = ahead.center - down, ahead.center, ahead.center + up
     if rows is not None:
         low, middle, high = (rates.original(v, n) for v in (low, middle, high))
-    center = float(np.nan_to_num(middle[0], posinf=1e308, neginf=-1e308))
-    return Range(min(float(low[0]), center), max(float(high[0]), center), center)
+    center = float(np.nan_to_num(middle[0])) * unit
+    with np.errstate(over="ignore"):
+        bounds = float(low[0]) * unit, float(high[0]) * unit
+    limit = np.finfo(float).max
+    center = min(max(center, -limit), limit)
+    return Range(min(bounds[0], center), max(bounds[1], center), center)

@@ -5,28 +5,32 @@ Pure: profiles in, verdicts out; it reads no clock, no database. A window is jud
 
 from __future__ import annotations
 
+import copy
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlobs.detectors import baseline, rates, wording
-from mlobs.detectors.novelty import DEFAULT_PRIOR, PRIORS, THRESHOLD, never_seen_score
-from mlobs.detectors.series import KINDS, Floats, Row, Series
+from mlobs.detectors import learner as states
+from mlobs.detectors import wording
+from mlobs.detectors.families import ONE_SIDED, QUANTILES, TRENDED, UNJUDGED, check_of, family_of
+from mlobs.detectors.learner import EXTREME, Columns, Judged, Learner
+from mlobs.detectors.novelty import DEFAULT_PRIOR, LEARNED_ONCE, PRIORS
+from mlobs.detectors.series import KINDS, Key, Row, Series
 from mlobs.detectors.severity import severity_of
-from mlobs.detectors.verdict import Range, Status, Verdict
+from mlobs.detectors.verdict import Range, Severity, Status, Verdict
 from mlobs.errors import SpecError
 from mlobs.metrics.measurement import Measurement
 from mlobs.spec import Field
 from mlobs.windows import DAY, Window
 
-MIN_WINDOWS = 8
-"""Windows of history from which continuous metrics and rates are judged; never-seen events are judged by rows."""
-CUTOFF = 4.0
-"""Normal score above which a metric fails at a budget of one false alarm a month."""
-MARGIN = 1.2
-"""A deviation must also exceed this multiple of the largest one in the history."""
+MONTH = timedelta(days=30)
+SNAPSHOT = 28
+"""Windows between two kept copies of the learned state, from which an older window can be judged again quickly."""
+STATUS: tuple[Status, ...] = ("passed", "failed", "learning")
 
 
 class Measured(Protocol):
@@ -39,18 +43,19 @@ class Measured(Protocol):
 
 
 class TableMonitor:
-    """Learned ranges for every metric of one table.
+    """Learned ranges for every metric of one table, which share one budget of false alarms.
 
     Args:
         table: its name in verdicts.
-        false_alarms_per_month: the budget all metrics share.
-        cadence: length of one window; weekday effects are learned for windows of a day.
+        false_alarms_per_month: windows with a false alarm that are acceptable in 30 days, over all metrics together.
+        cadence: length of one window; weekday effects are learned for windows of a day, and hours of the day for none.
         fields: observe only these fields (names or `Field`s); None means all.
 
     Raises:
-        SpecError: when the budget is not above 0.
+        SpecError: when the budget or the cadence is not above 0.
 
-    `judge` before `observe`: judging a window never uses that window, nor a later one.
+    `judge` before `observe`: judging a window uses the windows before it, never itself or a later one. Windows may be
+    observed in any order, with gaps, and again; the newest observation of a window counts.
     """
 
     def __init__(
@@ -63,186 +68,183 @@ class TableMonitor:
     ) -> None:
         if not false_alarms_per_month > 0:
             raise SpecError(f"table {table!r}: false_alarms_per_month must be above 0, got {false_alarms_per_month}")
+        if cadence <= timedelta(0):
+            raise SpecError(f"table {table!r}: cadence must be a positive length, got {cadence}")
         self.table = table
         self.false_alarms_per_month = false_alarms_per_month
         self.cadence = cadence
         self.fields = None if fields is None else frozenset(f.name if isinstance(f, Field) else f for f in fields)
         self._series = Series()
-        self._failed: dict[Window, set[tuple[str, str, str]]] = {}
+        self._columns = _columns([], np.zeros(0, np.int8))
+        self._failed: dict[Window, frozenset[Key]] = {}
+        self._learner = Learner(false_alarms_per_month * (cadence / MONTH))
+        self._learned = 0
+        self._snapshots: dict[int, Learner] = {0: copy.deepcopy(self._learner)}
+
+    # -- public --------------------------------------------------------------------------------------------------
 
     def observe(self, profile: Measured, window: Any, verdicts: Sequence[Verdict] = ()) -> None:
-        """Add a window to the history; the same window again replaces it, and windows may come in any order.
+        """Add a window to the history; the same window again replaces it.
 
         Args:
             profile: its measurements are remembered.
             window: a `Window` or a (start, end) pair.
-            verdicts: what was said of this window; metrics that failed are not learned from.
+            verdicts: what was said of this window, if anything; metrics that failed then count as alerts, as do those
+                that fail by the monitor's own judgement. A first alert is not learned from.
         """
         at = Window.of(window)
-        self._series.put(at, self._series.align(self._watched(profile)))
-        self._failed[at] = {(v.field, v.metric, v.segment) for v in verdicts if v.failed}
+        place = self._series.put(at, self._align(profile))
+        self._failed[at] = frozenset((v.field, v.metric, v.segment) for v in verdicts if v.failed)
+        if place < self._learned:
+            self._rewind(place)
 
     def judge(self, profile: Measured, window: Any) -> list[Verdict]:
         """A verdict for every metric of the window that could be measured; nothing is learned from it.
 
         Args:
             profile: the window's profile.
-            window: a `Window` or a (start, end) pair. Only windows that start before it are used.
+            window: a `Window` or a (start, end) pair.
 
         Returns:
-            Verdicts of the checks `field_health`, `volume` and `mix`, in the order of the profile's measurements.
+            Verdicts of the checks `field_health`, `volume` and `mix`. Empty when nothing could be measured.
         """
         at = Window.of(window)
-        row = self._absent(self._series.align(self._watched(profile)), profile.rows)
-        past = self._history(at)
-        return self._verdicts(row, past, at)
+        row = self._align(profile)
+        learner = self._at(bisect_left(self._series.windows, at))
+        row = self._complete(row, profile.rows)
+        judged = learner.judge(row, self._columns, self._weekday(at))
+        return [*self._verdicts(judged, row, at), *self._trends(learner, judged, row, at)]
 
-    def _watched(self, profile: Measured) -> list[Measurement]:
+    # -- history -------------------------------------------------------------------------------------------------
+
+    def _align(self, profile: Measured) -> Row:
         keep = self.fields
-        return [m for m in profile.measurements() if keep is None or not m.field or m.field in keep]
-
-    def _absent(self, row: Row, rows: int) -> Row:
-        """A category or segment that history knows and this window lacks has share and rows 0."""
-        for column, (_, metric, segment) in enumerate(self._series.keys):
-            if segment and metric in ("share", "rows") and np.isnan(row.values[column]):
-                row.values[column] = row.counts[column] = 0.0
-                row.rows[column] = rows
+        found = [
+            m
+            for m in profile.measurements()
+            if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
+        ]
+        row = self._series.align(found)
+        if len(self._series.keys) > len(self._columns):
+            self._columns = _columns(self._series.keys, self._series.kinds)
         return row
 
-    def _history(self, at: Window) -> tuple[Row, np.ndarray]:
-        series = self._series
-        length = sum(w < at for w in series.windows)
-        width = len(series.keys)
-        parts = np.full((3, length, width), np.nan)
-        for plane, part in enumerate((series.values, series.rows, series.counts)):
-            parts[plane, :, : part.shape[1]] = part[:length]
-        for position, window in enumerate(series.windows[:length]):
+    def _complete(self, row: Row, rows: float) -> Row:
+        """A row over all columns, in which a category or segment that is known and wasn't measured has none of the rows."""
+        size = len(self._series.keys)
+        full = np.full((3, size), np.nan)
+        for plane, part in enumerate(row):
+            full[plane, : len(part)] = part
+        gone = self._columns.part & np.isnan(full[0])
+        full[:, gone] = [[0.0], [float(rows)], [0.0]]
+        return Row(*full)
+
+    def _weekday(self, window: Window) -> int:
+        return window.start.weekday() if self.cadence == DAY else 0
+
+    def _at(self, place: int) -> Learner:
+        """The state learned from the first `place` windows."""
+        if place >= self._learned:
+            self._walk(self._learner, self._learned, place, keep=True)
+            self._learned = place
+            return self._learner
+        start = max(at for at in self._snapshots if at <= place)
+        past = copy.deepcopy(self._snapshots[start])
+        self._walk(past, start, place, keep=False)
+        return past
+
+    def _walk(self, learner: Learner, start: int, end: int, *, keep: bool) -> None:
+        series, columns = self._series, self._columns
+        whole = series.index.get(("", "rows", ""))
+        for place in range(start, end):
+            window = series.windows[place]
+            rows = float(np.nan_to_num(series.rows[place, whole])) if whole is not None else 0.0
+            row = self._complete(Row(series.values[place], series.rows[place], series.counts[place]), rows)
+            day = self._weekday(window)
+            judged = learner.judge(row, columns, day, bounds=False)
+            failed = judged.status == states.FAILED
             for key in self._failed.get(window, ()):
                 if key in series.index:
-                    parts[:, position, series.index[key]] = np.nan
-        segment = np.array([bool(k[2]) and k[1] in ("share", "rows") for k in series.keys], bool)
-        rows = parts[1, :, [i for i, k in enumerate(series.keys) if k == ("", "rows", "")]]
-        if rows.size:
-            gone = np.isnan(parts[0]) & segment & np.isfinite(rows[0])[:, None]
-            parts[0][gone] = parts[2][gone] = 0.0
-            parts[1][gone] = np.broadcast_to(rows[0][:, None], gone.shape)[gone]
-        return Row(*parts), np.array([w.start.weekday() for w in series.windows[:length]], np.int64)
+                    failed[series.index[key]] = True
+            nothing = np.zeros(len(columns), bool)
+            learner.learn(row, columns, day, judged, failed=failed, skip=nothing, accept=nothing)
+            if keep and (place + 1) % SNAPSHOT == 0:
+                self._snapshots[place + 1] = copy.deepcopy(learner)
 
-    def _verdicts(self, row: Row, past: tuple[Row, np.ndarray], at: Window) -> list[Verdict]:
-        history, days = past
-        series = self._series
-        kind = np.array([KINDS[k] for k in series.kinds])
-        seen = np.isfinite(history.values).sum(axis=0)
-        n_past = np.nansum(history.rows, axis=0)
-        k_past = np.nansum(history.counts, axis=0)
-        is_rate = (kind == "rate") & np.isfinite(row.counts)
-        never = is_rate & (k_past == 0)
-        weekday = at.start.weekday() if self.cadence == DAY else 0
-        if self.cadence != DAY:
-            days = np.zeros_like(days)
-        center, scale, low, high, score = (np.full(len(kind), np.nan) for _ in range(5))
-        prior = np.array([PRIORS.get(k[1], DEFAULT_PRIOR) for k in series.keys])
-        potential = never_seen_score(n_past, np.maximum(np.nan_to_num(row.rows), 1), prior)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if len(history.values):
-                for which, forward, back in _TRANSFORMS:
-                    own = is_rate & ~never if which == "rate" else _kind(kind, which) & ~is_rate
-                    if not own.any():
-                        continue
-                    if which == "rate":
-                        y = rates.stabilised(history.counts[:, own], history.rows[:, own])
-                        now = rates.stabilised(row.counts[own], row.rows[own])
-                    else:
-                        y, now = forward(history.values[:, own]), forward(row.values[own])
-                    fit = baseline.fit(np.where(np.isfinite(y), y, np.nan), days, weekday)
-                    spread = np.maximum(fit.scale, 1e-9 * np.maximum(np.abs(fit.center), 1e-9))
-                    if which == "rate":
-                        spread = np.hypot(spread, rates.noise(row.rows[own]))
-                    reach = np.maximum(baseline.reach(CUTOFF, spread, fit.dof), MARGIN * fit.largest)
-                    gap = now - fit.center
-                    tail = baseline.tail_score(gap, spread, fit.dof)
-                    score[own] = np.sign(gap) * np.where(np.abs(gap) > reach, tail, np.minimum(tail, CUTOFF))
-                    center[own] = back(fit.center, row.rows[own])
-                    low[own] = back(fit.center - reach, row.rows[own])
-                    high[own] = back(fit.center + reach, row.rows[own])
-        score[never] = np.where(row.counts[never] > 0, potential[never], 0.0)
-        center[never] = low[never] = high[never] = 0.0
+    def _rewind(self, place: int) -> None:
+        """Forget what was learned from window number `place` on."""
+        self._snapshots = {at: s for at, s in self._snapshots.items() if at <= place}
+        self._learned = max(self._snapshots)
+        self._learner = copy.deepcopy(self._snapshots[self._learned])
+
+    # -- verdicts ------------------------------------------------------------------------------------------------
+
+    def _verdicts(self, j: Judged, row: Row, at: Window) -> list[Verdict]:
         out = []
-        measured = np.flatnonzero(np.isfinite(row.values))
-        for i in measured:
-            field, metric, segment = series.keys[i]
-            value, missing, status = float(row.values[i]), 0, "passed"
-            if never[i]:
-                if potential[i] < THRESHOLD:
-                    status, missing = "learning", _windows_missing(n_past[i], row.rows[i], prior[i])
-                elif row.counts[i] > 0:
-                    status = "failed"
-            elif seen[i] < MIN_WINDOWS:
-                status, missing = "learning", MIN_WINDOWS - int(seen[i])
-            elif not low[i] <= value <= high[i]:
-                status = "failed"
-            bounds = Range(-np.inf, np.inf, float(center[i]), missing)
-            if not missing and np.isfinite(center[i]):
-                bounds = Range(float(low[i]), float(high[i]), float(center[i]))
-            severity = "none"
+        for i in np.flatnonzero(j.status != states.UNMEASURED):
+            field, metric, segment = self._series.keys[i]
+            value, status = float(row.values[i]), STATUS[j.status[i]]
+            center = float(j.center[i])
+            if status == "learning":
+                bounds = Range(-np.inf, np.inf, center, int(j.missing[i]))
+            else:
+                bounds = Range(float(j.low[i]), float(j.high[i]), center)
+            severity: Severity = "none"
             if status == "failed":
-                severity = severity_of(metric, segment, value, bounds.expected, never_seen=bool(never[i]))
+                severity = severity_of(metric, segment, value, center)
             facts = wording.Facts(
-                field,
-                metric,
-                segment,
-                value,
-                row.counts[i],
-                row.rows[i],
-                bounds,
-                int(seen[i]),
-                int(n_past[i]),
-                bool(never[i]),
+                field, metric, segment, value, row.counts[i], row.rows[i], bounds, int(j.seen[i]), int(j.rows_seen[i]),
+                bool(j.never[i]), bool(self._columns.kind[i] == EXTREME),
+            )  # fmt: skip
+            reason = wording.sentence(status, facts)
+            check = check_of(field, metric, segment)
+            score = float(np.nan_to_num(j.score[i]))
+            out.append(
+                Verdict(status, self.table, field, metric, segment, at, value, bounds, severity, reason, check, score)
             )
+        return out
+
+    def _trends(self, learner: Learner, j: Judged, row: Row, at: Window) -> list[Verdict]:
+        """Verdicts on slow drift, metric `<metric>_trend`: the mean of the newest week against that of the four before."""
+        d = j.drifting
+        week, past, low, high = (
+            learner.original(v, row, self._columns) for v in (d.week, d.past, d.past - d.reach, d.past + d.reach)
+        )
+        out = []
+        for i in np.flatnonzero(d.judged):
+            field, metric, segment = self._series.keys[i]
+            failed = bool(d.failed[i])
+            value, center = float(week[i]), float(past[i])
+            bounds = Range(min(float(low[i]), center), max(float(high[i]), center), center)
+            reason = wording.trend(failed, field, metric, value, bounds)
+            status, severity = ("failed", "warn") if failed else ("passed", "none")
+            score = float(np.nan_to_num(d.excess[i])) * states.NOMINAL_SCORE
             out.append(
                 Verdict(
-                    _status(status), self.table, field, metric, segment, at, value, bounds, severity,
-                    wording.sentence(status, facts), check_of(field, metric, segment), float(np.nan_to_num(score[i])),
+                    status, self.table, field, f"{metric}_trend", segment, at, value, bounds, severity, reason,
+                    check_of(field, metric, segment), score,
                 )
             )  # fmt: skip
         return out
 
 
-def check_of(field: str, metric: str, segment: str) -> str:
-    """The check a metric belongs to: `volume` for the table's rows, `mix` for shares and segments, else `field_health`."""
-    if metric == "rows" and not segment and not field:
-        return "volume"
-    if metric == "share" or (segment and metric == "rows"):
-        return "mix"
-    return "field_health"
-
-
-def _status(status: str) -> Status:
-    return status  # type: ignore[return-value]
-
-
-def _windows_missing(seen: float, rows: float, prior: float) -> int:
-    """Windows of this size after which a first event would fail."""
-    rows = max(float(rows), 1.0)
-    ahead = rows * np.array([1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 120, 180])
-    enough = never_seen_score(seen + ahead, rows, prior) >= THRESHOLD
-    return int(round(ahead[int(np.argmax(enough))] / rows)) if enough.any() else 365
-
-
-def _kind(kind: np.ndarray, which: str) -> np.ndarray:
-    return (kind == "count") | (kind == "scale") if which == "log" else (kind != "count") & (kind != "scale")
-
-
-def _same(values: Floats, rows: Floats | None = None) -> Floats:
-    return values
-
-
-def _log(values: Floats) -> Floats:
-    return np.log1p(np.maximum(values, 0.0))
-
-
-def _exp(values: Floats, rows: Floats | None = None) -> Floats:
-    return np.expm1(np.clip(values, 0.0, 700.0))
-
-
-_TRANSFORMS = (("rate", _same, rates.original), ("plain", _same, _same), ("log", _log, _exp))
+def _columns(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
+    spread = {(f, s): i for i, (f, m, s) in enumerate(keys) if m == "std"}
+    extremes = {(f, m, s): i for i, (f, m, s) in enumerate(keys) if kinds[i] == EXTREME}
+    other = {"min": "max", "max": "min", "length_min": "length_max", "length_max": "length_min"}
+    return Columns(
+        kind=kinds,
+        family=np.array([family_of(*key, KINDS[kind]) for key, kind in zip(keys, kinds, strict=True)], np.int8),
+        prior=np.array([PRIORS.get(m, DEFAULT_PRIOR) for _, m, _ in keys], float),
+        spread=np.array([spread.get((f, s), -1) for f, _, s in keys], np.int64),
+        pair=np.array([extremes.get((f, other.get(m, ""), s), -1) for f, m, s in keys], np.int64),
+        once=np.array([m in LEARNED_ONCE for _, m, _ in keys], bool),
+        upper=np.array([m.endswith("max") for _, m, _ in keys], bool),
+        nulls=np.array([m == "null_rate" for _, m, _ in keys], bool),
+        varied=np.array([m == "distinct" for _, m, _ in keys], bool),
+        quantile=np.array([m in QUANTILES for _, m, _ in keys], bool),
+        volume=np.array([key == ("", "rows", "") for key in keys], bool),
+        trended=np.array([m in TRENDED and not s for _, m, s in keys], bool),
+        rising=np.array([m in ONE_SIDED for _, m, _ in keys], bool),
+        part=np.array([bool(s) and m in ("share", "rows") for _, m, s in keys], bool),
+    )

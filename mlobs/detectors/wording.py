@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     windows: int
     rows_seen: int
     never_seen: bool
+    extreme: bool = False
 
 
 def sentence(status: str, facts: Facts) -> str:
@@ -50,6 +51,16 @@ def sentence(status: str, facts: Facts) -> str:
         usual = number(facts.expected.expected, facts.metric)
         return f"{what} is {now}, {side} the expected {bounds} (about {usual}) learned from {_windows(facts.windows)}"
     return f"{what} is {now}, within {bounds}"
+
+
+def trend(failed: bool, field: str, metric: str, week: float, expected: Range) -> str:
+    """The sentence of a slow drift."""
+    what = f"{PLAIN.get(metric, metric.replace('_', ' '))} of {field}"
+    means = f"{number(week, metric)} over the newest 7 windows, {number(expected.expected, metric)} over the 28 before"
+    if failed:
+        bounds = f"{number(expected.low, metric)} to {number(expected.high, metric)}"
+        return f"{what} has been drifting: {means}, outside of the {bounds} that it usually keeps to"
+    return f"{what} doesn't drift: {means}"
 
 
 def number(value: float, metric: str = "") -> str:

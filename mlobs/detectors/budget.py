@@ -1,0 +1,130 @@
+"""The false-alarm budget: how far out of range a metric must be, learned from how far metrics of its family strayed. Pure.
+
+Every metric's window has an excess: 1 means just outside of what its own history allows at nominal limits. The largest
+excess of a family in each window is remembered. The limit of a family is the excess that it surpasses as often as its
+share of the budget says: an upper quantile of these maxima, by Weissman's estimator, since the wanted quantile mostly lies
+beyond what was ever seen. So a table that hardly moves gets narrow limits, and a restless one wide ones, at equal numbers
+of alarms, whatever the number of fields.
+
+Source: I. Weissman, Estimation of parameters and large quantiles based on the k largest observations, JASA 73 (1978).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlobs.detectors.families import FAMILIES, NOVELTY, SHARE_OF_BUDGET
+
+Floats = NDArray[np.float64]
+
+SPAN = 180
+"""Windows whose maxima the limits are learned from."""
+TAIL = 7.0
+"""Prior tail index of the maxima: the excess surpassed half as often is 2 ** (1 / 7) = 1.1 times as large."""
+TAIL_WEIGHT = 6.0
+"""Order statistics that the prior tail index counts as."""
+LOWEST, HIGHEST = 0.6, 3.0
+"""No family's limit leaves these multiples of the nominal one."""
+WARM_UP = 14
+ENOUGH = 60
+"""Windows of maxima below which no more than the plain shares are spent."""
+GAIN = 0.04
+FRUGAL = 0.85
+NOMINAL = 1.0
+INCIDENT = 3
+"""A window in which metrics of so many families fail is an incident, not noise: limits aren't learned from it."""
+START = 10.0
+"""Limits are wider by 1 + (START / windows) ** 2 while little is known."""
+SPEND = np.array([0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0])
+"""Multiples of a family's share that are tried: alarms of several families fall into one window, so that the sum of the
+shares may exceed the budget."""
+
+
+_LEARNED = np.array([f for f in range(len(FAMILIES)) if f != NOVELTY])
+
+
+class Budget:
+    """Limits by family, from past maxima of the excess and from the alarms already spent.
+
+    Args:
+        per_window: alarms per window asked for.
+    """
+
+    def __init__(self, per_window: float) -> None:
+        self.per_window = per_window
+        self.maxima: list[Floats] = []
+        self.alarms: list[bool] = []
+        self.incidents: list[bool] = []
+        self._limits: Floats | None = None
+
+    def limits(self) -> Floats:
+        """Array of shape (n_families,): the excess above which a metric of that family fails."""
+        if self._limits is None:
+            self._limits = self._learned() * self.feedback()
+        return self._limits
+
+    def _learned(self) -> Floats:
+        windows = len(self.maxima)
+        if not windows:
+            return np.full(len(FAMILIES), 1.0 + START)
+        calm = ~np.array(self.incidents[-SPAN:])
+        past = np.array(self.maxima[-SPAN:])[calm]
+        start = 1.0 + (START / (windows + 1.0)) ** 2
+        # few windows of maxima say little: lean on the nominal limit
+        weight = len(past) / (len(past) + WARM_UP)
+        limits = np.full((len(SPEND), len(FAMILIES)), NOMINAL)
+        for family, share in enumerate(SHARE_OF_BUDGET):
+            seen = past[:, family][np.isfinite(past[:, family])]
+            if family != NOVELTY and len(seen):
+                found = tail_quantile(seen, np.minimum(self.per_window * share * SPEND, 0.5))
+                limits[:, family] = np.exp(weight * np.log(found))
+        limits = np.clip(limits, LOWEST, HIGHEST) * start
+        # spend as much as the windows of the past would have allowed, all families together
+        novel = np.array(self.alarms[-SPAN:])[calm] & (np.nan_to_num(past[:, NOVELTY]) > 1)
+        with np.errstate(invalid="ignore"):
+            over = (past[None, :, _LEARNED] > limits[:, None, _LEARNED]).any(axis=2) | novel[None, :]
+        fits = over.sum(axis=1) <= FRUGAL * self.per_window * len(past)
+        chosen = int(np.flatnonzero(fits)[-1]) if fits.any() else 0
+        if len(past) < ENOUGH:
+            chosen = min(chosen, 2)
+        return limits[chosen]
+
+    def feedback(self) -> float:
+        """Factor on all limits: above 1 when more alarms were spent in the newest windows than the budget allows."""
+        recent = np.array(self.alarms[-SPAN:]) & ~np.array(self.incidents[-SPAN:], bool) if self.alarms else np.zeros(0)
+        if not len(recent):
+            return 1.0
+        allowed = self.per_window * len(recent)
+        surplus = (float(recent.sum()) - allowed) / math.sqrt(allowed + 1.0)
+        return float(np.clip(1.0 + GAIN * surplus, 0.9, 1.4))
+
+    def record(self, maxima: Floats, alarm: bool, incident: bool) -> None:
+        """Remember a window: the largest excess by family (NaN without metrics), whether anything failed, and whether so
+        much failed that it was an incident."""
+        self.maxima.append(maxima)
+        self.alarms.append(alarm)
+        self.incidents.append(incident)
+        self._limits = None
+
+
+def tail_quantile(sample: Floats, rate: Any) -> Floats:
+    """The value that an excess like those of `sample` surpasses with probability `rate` in one window.
+
+    With the k largest values x1 >= ... >= xk of n, it is xk * (k / (n * rate)) ** (1 / a), the tail index a being Hill's
+    estimate drawn towards `TAIL`.
+
+    >>> float(tail_quantile(np.array([0.5, 0.6, 0.7, 0.8] * 20), 0.01).round(2))
+    0.93
+    """
+    x = np.sort(np.maximum(sample, 0.05))[::-1]
+    n = len(x)
+    k = int(np.clip(round(n / 10), 1, 12))
+    hill = float(np.log(x[:k] / x[k - 1]).sum())
+    index = (k - 1 + TAIL_WEIGHT) / (hill + TAIL_WEIGHT / TAIL)
+    ratio = np.maximum(k / np.maximum(n * np.asarray(rate, float), 1e-9), 1e-3)
+    body = np.quantile(x, 1 - np.minimum(np.asarray(rate, float), 1.0))
+    return np.asarray(np.where(ratio >= 1, x[k - 1] * ratio ** (1 / index), body))

@@ -1,0 +1,58 @@
+"""Which metrics are judged, to which family of the false-alarm budget each belongs, and its check. Plain tables."""
+
+from __future__ import annotations
+
+UNJUDGED = frozenset(
+    {"sum", "p01", "p20", "p25", "p40", "p60", "p75", "p80", "p99", "unique_rate", "newest_age", "beyond_rate"}
+)
+"""Metrics left to charts: each says again what judged ones say (`sum` is rows times mean, `unique_rate` is distinct over rows, these quantiles
+lie between others), so judging them would spend budget and detect nothing. `newest_age` is the business of freshness, and
+`beyond_rate` measures against the frozen reference, which is drift; minima and maxima are judged against what was learned."""
+
+FAMILIES = ("rate", "location", "spread", "volume", "mix", "relation", "never seen", "trend")
+RATE, LOCATION, SPREAD, VOLUME, MIX, RELATION, NOVELTY, TREND = range(8)
+
+SHARE_OF_BUDGET = (0.13, 0.15, 0.25, 0.13, 0.14, 0.13, 0.0, 0.07)
+"""How the budget is split among families; never-seen events have their own threshold and are paid for by all."""
+
+TABLE_RATES = frozenset({"duplicate_rate", "repeat_rate", "overlap_rate"})
+
+
+def family_of(field: str, metric: str, segment: str, kind: str) -> int:
+    """Index into `FAMILIES`."""
+    if metric == "rows":
+        return MIX if segment else VOLUME
+    if metric == "share":
+        return MIX
+    if metric.startswith(("residual_", "relation_")):
+        return RELATION
+    if metric in TABLE_RATES:
+        return VOLUME
+    if kind == "rate" and metric != "unique_rate":
+        return RATE
+    if kind == "location":
+        return LOCATION
+    return SPREAD
+
+
+def check_of(field: str, metric: str, segment: str) -> str:
+    """The check a metric belongs to: `volume` for the table's rows, `mix` for shares and segments, else `field_health`.
+
+    >>> check_of("", "rows", ""), check_of("", "rows", "origin=JFK"), check_of("age", "mean", "")
+    ('volume', 'mix', 'field_health')
+    """
+    if metric == "rows" and not segment:
+        return "volume"
+    if metric in ("share", "rows"):
+        return "mix"
+    return "field_health"
+
+
+ONE_SIDED = frozenset({"residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate"})
+"""Metrics of which only a rise is bad."""
+
+QUANTILES = frozenset({"p05", "p50", "p95"})
+"""Judged only where they vary freely: a quantile of a field with few values jumps from one to the next by chance."""
+
+TRENDED = frozenset({"mean", "length_mean", "true_rate", "null_rate"})
+"""Metrics whose slow drift is watched, under the name `<metric>_trend`."""

@@ -1,0 +1,471 @@
+"""One table's metrics walked forward window by window: judge a row of numbers, then learn from it. Pure numpy, no names.
+
+`TableMonitor` gives it aligned arrays and turns what it says into verdicts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlobs.detectors import baseline, rates
+from mlobs.detectors.baseline import Baseline, Expected
+from mlobs.detectors.budget import INCIDENT, Budget
+from mlobs.detectors.families import FAMILIES, NOVELTY, TREND
+from mlobs.detectors.novelty import never_seen_score, threshold
+from mlobs.detectors.rates import Events
+from mlobs.detectors.series import KINDS, Row
+from mlobs.detectors.trend import Trend
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MIN_WINDOWS = 8
+"""Windows of history from which a metric with variation is judged; never-seen events are judged by rows."""
+NOMINAL_SCORE = 4.0
+"""Normal score that a metric must surpass at an excess of 1."""
+NOMINAL_RECORD = 2.2
+"""Multiple of the largest past error that it must surpass, too, at an excess of 1."""
+CLIP = 1.2
+FIRST_SHARE = 0.02
+AGAIN = 90
+"""A second alert of a metric within so many windows is learned from; a first one isn't, so one storm blinds nothing."""
+SATURATED_PRIOR = 0.02
+SATURATED_ROWS = 5
+"""A window of at least so many rows in which a field is all null, or constant, when it never was before, fails."""
+LASTING = 3
+"""An alert that lasts so many windows is a new level, which is then learned."""
+RATE, LOCATION, SCALE, COUNT, EXTREME = range(5)
+assert KINDS == ("rate", "location", "scale", "count", "extreme")
+
+HUGE = 1e120
+PASSED, FAILED, LEARNING, UNMEASURED = range(4)
+
+
+@dataclass
+class Columns:
+    """What is fixed of each metric, as arrays of shape (n_metrics,).
+
+    Attributes:
+        kind: index into `KINDS`.
+        family: index into `FAMILIES`.
+        prior: chance that a never-seen event is possible at all; see `novelty.PRIORS`.
+        spread: column of the same field's standard deviation, -1 where there is none.
+        pair: column of the other extreme of the same field, -1 where there is none.
+        once: events that are learned after their first alert, since they mostly stay (a new category).
+        upper: extremes that are maxima; the others are minima.
+        part: shares and rows of a category or segment, which are 0 where it is missing.
+        rising: metrics of which only a rise is bad.
+        nulls, varied: null rates, and numbers of distinct values.
+        volume: the table's rows.
+        trended: metrics whose slow drift is watched.
+        quantile: quantiles, which are judged only where they vary freely.
+    """
+
+    kind: NDArray[np.int8]
+    family: NDArray[np.int8]
+    prior: Floats
+    spread: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    once: Mask
+    upper: Mask
+    part: Mask
+    rising: Mask
+    nulls: Mask
+    varied: Mask
+    quantile: Mask
+    volume: Mask
+    trended: Mask
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+@dataclass
+class Drifting:
+    """What is said of slow drift: arrays of shape (n_metrics,), on the learned scale; `failed` only where it is watched."""
+
+    week: Floats
+    past: Floats
+    excess: Floats
+    reach: Floats
+    failed: Mask
+    judged: Mask
+
+
+@dataclass
+class Judged:
+    """What is said of one window's metrics: arrays of shape (n_metrics,), bounds on the metrics' own scale."""
+
+    status: NDArray[np.int8]
+    score: Floats
+    excess: Floats
+    low: Floats
+    high: Floats
+    center: Floats
+    never: Mask
+    missing: Floats
+    seen: Floats
+    rows_seen: Floats
+    expected: Expected
+    value: Floats
+    drifting: Drifting
+
+
+class Learner:
+    """Learned state of all metrics of a table.
+
+    Args:
+        alarms_per_window: the budget.
+    """
+
+    def __init__(self, alarms_per_window: float) -> None:
+        self.budget = Budget(alarms_per_window)
+        self.novelty_threshold = threshold(alarms_per_window)
+        self.baseline = Baseline()
+        self.events = Events()
+        self.trend = Trend()
+        self.unit = np.zeros(0)
+        self.typical_rows = np.zeros(0)
+        self.alerted = np.zeros(0)
+        self.ended = np.zeros(0)
+        self.streak = np.zeros(0)
+        self.running = np.zeros(0)
+        self.saturated = np.zeros(0, bool)
+        self.reach = np.zeros((2, 0))
+        self.windows = 0
+
+    def widen(self, size: int) -> None:
+        """Room for metrics met for the first time."""
+        more = size - len(self.unit)
+        if more > 0:
+            self.unit = np.concatenate([self.unit, np.full(more, np.nan)])
+            self.typical_rows = np.concatenate([self.typical_rows, np.full(more, np.nan)])
+            self.alerted = np.concatenate([self.alerted, np.full(more, -np.inf)])
+            self.ended = np.concatenate([self.ended, np.full(more, -np.inf)])
+            self.streak = np.concatenate([self.streak, np.zeros(more)])
+            self.saturated = np.concatenate([self.saturated, np.zeros(more, bool)])
+            self.running = np.concatenate([self.running, np.zeros(more)])
+            self.reach = np.concatenate([self.reach, np.tile([[-np.inf], [np.inf]], more)], axis=1)
+        self.baseline.widen(size)
+        self.events.widen(size)
+        self.trend.widen(size)
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    def judge(self, row: Row, columns: Columns, weekday: int, *, bounds: bool = True) -> Judged:
+        """Judge one window; nothing is learned. Without `bounds` the ranges are left out, which is faster."""
+        self.widen(len(columns))
+        value, rows, counts = row
+        kind = columns.kind
+        measured = np.isfinite(value)
+        is_rate = (kind == RATE) & np.isfinite(counts)
+        y = self.transform(row, columns)
+        expected = self._floored(self.baseline.predict(weekday), row, columns)
+        seen = self.baseline.seen
+        limit = self.budget.limits()[columns.family]
+
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            gap = y - expected.center
+            above = gap > 0
+            scale = np.where(above, expected.up, expected.down)
+            record = np.where(above, expected.record_up, expected.record_down)
+            score = baseline.tail_score(gap, scale, expected.dof)
+            rare, rare_up = self._rare(row, is_rate)
+            score = np.where(rare, np.where(rare_up, self._rare_score(row, rare), 0.0), score)
+            excess = np.minimum(
+                score / NOMINAL_SCORE, np.where(record > 0, np.abs(gap) / (NOMINAL_RECORD * record), np.inf)
+            )
+        excess = np.where(columns.rising & ~above, 0.0, excess)
+        excess = np.where(measured & (seen >= MIN_WINDOWS), np.nan_to_num(excess, posinf=99.0), 0.0)
+        excess = np.where(columns.quantile & expected.lumpy, 0.0, excess)
+        failed = excess > limit
+
+        never, flipped, potential = self._never(row, columns, is_rate)
+        happened = never & np.where(flipped, counts < rows, counts > 0)
+        extreme = (kind == EXTREME) & measured
+        beyond = extreme & self._beyond(value, columns)
+        novel_score = np.where(happened | beyond, potential, 0.0)
+        failed = np.where(never | extreme, (happened | beyond) & (potential > self.novelty_threshold), failed)
+        score = np.where(never | extreme, novel_score, score)
+        excess = np.where(never | extreme, novel_score / self.novelty_threshold, excess)
+
+        full = self._saturated(row, columns)
+        if full.any():
+            windows = np.maximum(self.baseline.seen, 1.0)
+            chance = np.where(
+                columns.volume & (windows >= MIN_WINDOWS), 9.0, never_seen_score(windows, 1.0, SATURATED_PRIOR)
+            )
+            struck = full & ~self.saturated & (chance > self.novelty_threshold)
+            failed |= struck
+            score, excess = np.where(struck, np.maximum(score, chance), score), np.where(struck, 9.0, excess)
+        enough = np.where(never | extreme, potential > self.novelty_threshold, seen >= MIN_WINDOWS)
+        status = np.where(failed, FAILED, np.where(enough, PASSED, LEARNING)).astype(np.int8)
+        status[~measured | (columns.quantile & expected.lumpy)] = UNMEASURED
+        judged = Judged(
+            status, np.where(above | never | extreme, score, -score), excess, *(np.full(len(kind), np.nan) for _ in range(3)),
+            never, np.maximum(MIN_WINDOWS - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y, self._drifting(y, expected, columns, never),
+        )  # fmt: skip
+        if bounds:
+            self._bounds(judged, row, columns, limit, extreme, flipped, potential)
+        return judged
+
+    def _drifting(self, y: Floats, expected: Expected, columns: Columns, never: Mask) -> Drifting:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            week, past, scale = self.trend.step(y, np.maximum(expected.up, expected.down))
+            drift = np.abs(week - past)
+            limit = self.budget.limits()[TREND]
+            judged = columns.trended & np.isfinite(drift) & ~never & (self.trend.quiet <= 0)
+            reach = np.maximum(NOMINAL_SCORE * scale, NOMINAL_RECORD * self.trend.record)
+            excess = np.where(judged, drift / reach, 0.0)
+        return Drifting(week, past, excess, limit * reach, excess > limit, judged)
+
+    def transform(self, row: Row, columns: Columns) -> Floats:
+        """Metrics on the scale on which they are learned: rates as arcsine, scales and counts as logarithm."""
+        value, rows, counts = row
+        kind = columns.kind
+        fresh = np.isnan(self.unit) & np.isfinite(value) & (value > 0)
+        self.unit[fresh] = value[fresh]
+        y = value.copy()
+        rate = (kind == RATE) & np.isfinite(counts)
+        y[rate] = rates.stabilised(counts[rate], rows[rate])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wide = kind == SCALE
+            y[wide] = np.log(np.maximum(value[wide], 0.0) / np.nan_to_num(self.unit[wide], nan=1.0) + 0.01)
+            many = kind == COUNT
+            y[many] = np.log1p(np.maximum(value[many], 0.0))
+        # squares of what is learned must stay finite
+        return np.where(np.isfinite(y), np.clip(y, -HUGE, HUGE), np.nan)
+
+    def original(self, y: Floats, row: Row, columns: Columns) -> Floats:
+        """The inverse of `transform`."""
+        kind = columns.kind
+        out = y.copy()
+        rate = (kind == RATE) & np.isfinite(row.counts)
+        out[rate] = rates.original(y[rate], row.rows[rate])
+        wide, many = kind == SCALE, kind == COUNT
+        with np.errstate(over="ignore"):
+            grown = np.exp(np.minimum(y[wide], 700.0)) - 0.01
+            out[wide] = np.maximum(grown, 0.0) * np.nan_to_num(self.unit[wide], nan=1.0)
+            out[many] = np.maximum(np.expm1(np.minimum(y[many], 700.0)), 0.0)
+        return out
+
+    def _floored(self, expected: Expected, row: Row, columns: Columns) -> Expected:
+        """Scales no smaller than what counting and sampling noise make of so many rows."""
+        kind, rows = columns.kind, np.maximum(np.nan_to_num(row.rows, nan=1.0), 1.0)
+        up, down = expected.up.copy(), expected.down.copy()
+        still = (expected.record_up <= 0) & (expected.record_down <= 0)
+        floor = np.zeros(len(kind))
+        rate = kind == RATE
+        floor[rate] = rates.noise(rows[rate])
+        part = np.where(still, 1.0, 0.3)
+        sd = np.zeros(len(kind))
+        has = columns.spread >= 0
+        sd[has] = self._spread_now(columns)[columns.spread[has]]
+        place = kind == LOCATION
+        floor[place] = (part * sd / np.sqrt(rows))[place]
+        wide = kind == SCALE
+        floor[wide] = (part / np.sqrt(2 * rows))[wide]
+        many = kind == COUNT
+        with np.errstate(invalid="ignore", over="ignore"):
+            usual = np.nan_to_num(np.exp(np.minimum(expected.center, 50.0)), nan=1.0)
+        floor[many] = (part / np.maximum(usual, 1.0))[many]
+        tiny = 1e-9 * np.maximum(np.abs(np.nan_to_num(expected.center)), 1e-3)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            fewer = np.sqrt(np.clip(0.5 + 0.5 * self.typical_rows / rows, 1.0, 10.0))
+        fewer = np.where((kind == LOCATION) | (kind == SCALE), np.nan_to_num(fewer, nan=1.0), 1.0)
+        floor = np.maximum(floor, tiny)
+        return expected._replace(up=np.maximum(up * fewer, floor), down=np.maximum(down * fewer, floor))
+
+    def _spread_now(self, columns: Columns) -> Floats:
+        """Usual standard deviation of each `std` column, in the field's unit."""
+        level = self.baseline.level[1]
+        wide = columns.kind == SCALE
+        out = np.zeros(len(columns))
+        out[wide] = np.maximum(np.exp(np.minimum(level[wide], 700.0)) - 0.01, 0.0) * np.nan_to_num(self.unit[wide])
+        return out
+
+    def _saturated(self, row: Row, columns: Columns) -> Mask:
+        """Fields that are null throughout, or have one single value throughout; a table without rows."""
+        with np.errstate(invalid="ignore"):
+            null = columns.nulls & (row.counts == row.rows)
+            empty = columns.volume & (row.values == 0)
+            constant = columns.varied & (row.values <= 1) & (row.rows > 1)
+            return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty)
+
+    def _rare(self, row: Row, is_rate: Mask) -> tuple[Mask, Mask]:
+        """Rates of rare events (or of rare non-events), and those of them above what is expected."""
+        share, n = self.events.share(), np.nan_to_num(row.rows)
+        small = np.minimum(share, 1 - share)
+        rare = is_rate & (n * small < rates.RARE)
+        k = np.where(share > 0.5, n - row.counts, row.counts)
+        with np.errstate(invalid="ignore"):
+            return rare, rare & (k > n * small)
+
+    def _rare_score(self, row: Row, rare: Mask) -> Floats:
+        out = np.zeros(len(rare))
+        events = self.events
+        share, n = events.share()[rare], row.rows[rare]
+        flip = share > 0.5
+        k = np.where(flip, n - row.counts[rare], row.counts[rare])
+        seen = np.where(flip, events.rows[rare] - events.count[rare], events.count[rare])
+        small = np.minimum(share, 1 - share)
+        out[rare] = rates.rare_score(k, n * small, events.spread[rare], seen + 0.5)
+        return out
+
+    def _never(self, row: Row, columns: Columns, is_rate: Mask) -> tuple[Mask, Mask, Floats]:
+        """Rates that were always 0 (or always 1), and the score that a first exception has."""
+        events = self.events
+        always = is_rate & (events.ever_rows > 0) & (events.ever_not == 0)
+        never = is_rate & (events.ever == 0)
+        rows = np.maximum(np.nan_to_num(row.rows, nan=1.0), 1.0)
+        behind = np.where(columns.kind == EXTREME, self.running, events.ever_rows)
+        potential = np.zeros(len(columns))
+        which = never | always | (columns.kind == EXTREME)
+        potential[which] = never_seen_score(behind[which], rows[which], columns.prior[which])
+        return never | always, always & ~never, potential
+
+    def _beyond(self, value: Floats, columns: Columns) -> Mask:
+        """Extremes out of the learned range: beyond the furthest seen by half the range, and by as much as the furthest
+        itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields)."""
+        low, high = self._edges(columns)
+        with np.errstate(invalid="ignore"):
+            return np.where(columns.upper, value > high, value < low)
+
+    def _edges(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Outermost values that count as in range: lower for minima, upper for maxima; infinite while nothing is known."""
+        size = len(columns)
+        low, high = np.full(size, -np.inf), np.full(size, np.inf)
+        which = np.flatnonzero((columns.kind == EXTREME) & np.isfinite(self.reach[0]) & np.isfinite(self.reach[1]))
+        if not len(which):
+            return low, high
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            usual = np.nanmedian(self.baseline.ring[which], axis=1)
+            # a maximum is measured against the smallest value of its field, a minimum against the largest
+            pair = np.where(columns.pair[which] >= 0, columns.pair[which], which)
+            other = np.where(columns.upper[which], self.reach[0][pair], self.reach[1][pair])
+            far = np.where(columns.upper[which], self.reach[1][which], self.reach[0][which])
+            sign = np.where(columns.upper[which], 1.0, -1.0)
+            size_ = np.abs(far - other)
+            step = np.maximum(0.5 * size_, np.abs(far - usual))
+            skewed = np.abs(far - other) ** 2 / np.maximum(np.abs(usual - other), 1e-300) - np.abs(far - other)
+            step = np.maximum(
+                step, np.where(np.abs(usual - other) > 0.02 * size_, np.nan_to_num(skewed, posinf=0.0), 0.0)
+            )
+            edge = far + sign * step
+        high[which] = np.where(columns.upper[which], edge, np.inf)
+        low[which] = np.where(columns.upper[which], -np.inf, edge)
+        return low, high
+
+    def _bounds(
+        self, j: Judged, row: Row, columns: Columns, limit: Floats, extreme: Mask, flipped: Mask, potential: Floats
+    ) -> None:
+        """Fill in low, center, high such that a metric failed exactly when its value lies outside."""
+        expected, value = j.expected, row.values
+        with np.errstate(invalid="ignore", over="ignore"):
+            up = np.maximum(
+                baseline.reach(limit * NOMINAL_SCORE, expected.up, expected.dof),
+                limit * NOMINAL_RECORD * expected.record_up,
+            )
+            down = np.where(columns.rising, np.inf, 1.0) * np.maximum(
+                baseline.reach(limit * NOMINAL_SCORE, expected.down, expected.dof),
+                limit * NOMINAL_RECORD * expected.record_down,
+            )
+            j.center = self.original(expected.center, row, columns)
+            j.high = self.original(expected.center + up, row, columns)
+            j.low = self.original(expected.center - down, row, columns)
+        always = j.never & flipped
+        for never, at in ((j.never & ~flipped, 0.0), (always, 1.0)):
+            j.low[never] = j.high[never] = j.center[never] = at
+        low, high = self._edges(columns)
+        j.low[extreme], j.high[extreme] = low[extreme], high[extreme]
+        passed, failed = j.status == PASSED, j.status == FAILED
+        # rare rates and never-seen events that can't be told from chance yet: the range must agree with the verdict
+        with np.errstate(invalid="ignore"):
+            j.low = np.where(passed, np.fmin(j.low, value), j.low)
+            j.high = np.where(passed, np.fmax(j.high, value), j.high)
+            inside = failed & (value >= j.low) & (value <= j.high)
+            over = inside & (value >= j.center)
+            j.high = np.where(over, np.fmax(j.center, np.nextafter(value, -np.inf)), j.high)
+            j.low = np.where(inside & ~over, np.fmin(j.center, np.nextafter(value, np.inf)), j.low)
+        j.low, j.high = np.fmin(j.low, j.center), np.fmax(j.high, j.center)
+        chance = (j.never | extreme) & (j.status == LEARNING)
+        for i in np.flatnonzero(chance):
+            j.missing[i] = self._windows_missing(i, row, columns)
+
+    def _windows_missing(self, at: int, row: Row, columns: Columns) -> float:
+        """Windows of this size after which a first event would fail."""
+        rows = max(float(np.nan_to_num(row.rows[at], nan=1.0)), 1.0)
+        behind = self.running[at] if columns.kind[at] == EXTREME else self.events.ever_rows[at]
+        ahead = np.array([1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 120, 180, 365])
+        score = never_seen_score(behind + rows * ahead, rows, columns.prior[at])
+        return float(ahead[min(int(np.searchsorted(score, self.novelty_threshold)), len(ahead) - 1)])
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def learn(
+        self, row: Row, columns: Columns, weekday: int, judged: Judged, *, failed: Mask, skip: Mask, accept: Mask
+    ) -> None:
+        """Bring the state forward by one window.
+
+        Args:
+            judged: what `judge` said of this window.
+            failed: metrics that failed in it (by `judged`, or by what the user stored).
+            skip: metrics to leave out altogether (muted, maintenance).
+            accept: metrics whose values were expected: learned at once and in full.
+        """
+        value, rows, counts = row
+        alert = failed & ~accept & ~skip
+        self.streak = np.where(alert, self.streak + 1, 0.0)
+        lasting = alert & (self.streak >= LASTING)
+        # a second incident, apart from the first
+        again = alert & (self.windows - self.ended <= AGAIN) & (self.windows - self.ended > 3) | lasting
+        use = np.isfinite(judged.value) & ~skip
+        first = alert & ~again
+        self.baseline.learn(judged.value, judged.expected, weekday, use, ~first, accept | lasting)
+        learn_event = use & (~first | columns.once)
+        # of a first alert only so much that the event is known to happen
+        few = np.where(first, np.minimum(counts, np.maximum(1.0, FIRST_SHARE * rows)), counts)
+        few = np.where(
+            first & (counts > 0.5 * rows), rows - np.minimum(rows - counts, np.maximum(1.0, FIRST_SHARE * rows)), few
+        )
+        self.events.learn(few, rows, learn_event)
+        self.saturated |= self._saturated(row, columns) & use & ~first
+        extreme = (columns.kind == EXTREME) & use & ~(first & ~columns.once)
+        with np.errstate(invalid="ignore"):
+            self.reach[0] = np.where(
+                extreme & ~(self.reach[0] <= value) | extreme & np.isinf(self.reach[0]), value, self.reach[0]
+            )
+            self.reach[1] = np.where(
+                extreme & ~(self.reach[1] >= value) | extreme & np.isinf(self.reach[1]), value, self.reach[1]
+            )
+        self.running = self.running + np.where(extreme, np.nan_to_num(rows), 0.0)
+        drifting = judged.drifting
+        self.trend.learn(judged.value, use & ~first, drifting.week - drifting.past, drifting.failed)
+        pace = 0.05
+        fresh = np.isnan(self.typical_rows)
+        moved = self.typical_rows + pace * (rows - self.typical_rows)
+        self.typical_rows = np.where(np.isfinite(rows) & use, np.where(fresh, rows, moved), self.typical_rows)
+        over = ~alert & use & (self.alerted >= self.windows - 3) & (self.alerted > self.ended)
+        self.ended = np.where(over, self.alerted, self.ended)
+        self.alerted = np.where(alert, float(self.windows), self.alerted)
+        self.windows += 1
+        # an alarm counts as one, however far it went: else one catastrophe would widen all limits for half a year
+        most = CLIP * self.budget.limits()[columns.family]
+        considered = np.where((judged.status < LEARNING) & ~skip & ~accept, np.minimum(judged.excess, most), np.nan)
+        maxima = np.full(len(FAMILIES), np.nan)
+        novel = judged.never | (columns.kind == EXTREME)
+        for family in range(len(FAMILIES)):
+            own = novel if family == NOVELTY else (columns.family == family) & ~novel
+            found = considered[own & np.isfinite(considered)]
+            if family != TREND and len(found):
+                maxima[family] = found.max()
+        if drifting.judged.any():
+            maxima[TREND] = min(drifting.excess[drifting.judged].max(), CLIP * self.budget.limits()[TREND])
+        if np.isfinite(maxima).any():
+            families = np.unique(columns.family[alert])
+            self.budget.record(maxima, bool(alert.any() or drifting.failed.any()), len(families) >= INCIDENT)
