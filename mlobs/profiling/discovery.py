@@ -16,8 +16,23 @@ from sqlglot import exp
 
 from mlobs.engines.protocol import Engine
 from mlobs.profiling.nodes import (
-    Node, absent, all_of, case, column, counted, double, less, minus, named, nested, number, plus, present, select,
-    text, times,
+    Node,
+    absent,
+    all_of,
+    case,
+    column,
+    counted,
+    double,
+    less,
+    minus,
+    named,
+    nested,
+    number,
+    plus,
+    present,
+    select,
+    text,
+    times,
 )  # fmt: skip
 from mlobs.profiling.queries import row_hash
 from mlobs.profiling.scanning import Request, scan_of, ungrouped

@@ -20,11 +20,11 @@ from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError, nearest
 from mlobs.metrics.distributions import cut
 from mlobs.metrics.profiles import Profile
+from mlobs.profiling.discovery import decimals_of, relations, twins
 from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.discovery import decimals_of, relations, twins
 from mlobs.profiling.scanning import Request, combinations, histograms, level_counts, row_count, ungrouped
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (

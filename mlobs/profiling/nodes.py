@@ -51,16 +51,29 @@ def number(value: float | int) -> Node:
     return exp.Paren(this=exp.Neg(this=node)) if digits.startswith("-") else node
 
 
+def as_type(kind: exp.DType) -> Node:
+    """A type without parameters, made without parsing its name."""
+    return exp.DataType(this=kind, nested=False)
+
+
 def double(node: Node) -> Node:
-    return exp.Cast(this=node, to=exp.DataType.build("double"))
+    return exp.Cast(this=node, to=as_type(exp.DType.DOUBLE))
 
 
 def bigint(node: Node) -> Node:
-    return exp.Cast(this=node, to=exp.DataType.build("bigint"))
+    return exp.Cast(this=node, to=as_type(exp.DType.BIGINT))
 
 
 def text(node: Node) -> Node:
-    return exp.Cast(this=node, to=exp.DataType.build("text"))
+    return exp.Cast(this=node, to=as_type(exp.DType.TEXT))
+
+
+def boolean(node: Node) -> Node:
+    return exp.Cast(this=node, to=as_type(exp.DType.BOOLEAN))
+
+
+def infinity() -> Node:
+    return double(exp.Literal.string("Infinity"))
 
 
 def absent(node: Node) -> Node:

@@ -14,9 +14,34 @@ from sqlglot import exp
 
 from mlobs.engines.forms import Forms
 from mlobs.profiling.nodes import (
-    Node, Template, absent, all_of, bigint, call, case, column, count, counted, double, equal, less, literal,
-    minus, named, nested, number, over, plus, present, select, slot, text, times,
-)  # fmt: skip
+    Node,
+    Template,
+    absent,
+    all_of,
+    as_type,
+    bigint,
+    call,
+    case,
+    column,
+    count,
+    counted,
+    double,
+    equal,
+    infinity,
+    less,
+    literal,
+    minus,
+    named,
+    nested,
+    number,
+    over,
+    plus,
+    present,
+    select,
+    slot,
+    text,
+    times,
+)
 from mlobs.states.distinct import REGISTER_BITS, REGISTERS
 from mlobs.states.grid import HALF, LARGEST, SMALLEST, Grid
 
@@ -107,8 +132,8 @@ class Scan:
 
 
 def _missing(name: str) -> Node:
-    kind = "bigint" if name in _INTEGERS else "text" if name == "v" else "double"
-    return exp.Cast(this=exp.Null(), to=exp.DataType.build(kind))
+    kind = text if name == "v" else bigint if name in _INTEGERS else double
+    return kind(exp.Null())
 
 
 def union(texts: Sequence[str]) -> str:
@@ -164,7 +189,7 @@ def _lenient_numeric(scan: Scan, texts: bool) -> Node:
     """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart."""
     x = slot("x")
     d = minus(x, slot("centre"))
-    b = exp.TryCast(this=fine_bin(d, slot("scale")), to=exp.DataType.build("smallint"))
+    b = exp.TryCast(this=fine_bin(d, slot("scale")), to=as_type(exp.DType.SMALLINT))
     values: dict[str, Node] = {
         "b": b,
         "n": count(),
@@ -186,12 +211,12 @@ def _deviation(x: Node, centre: Node) -> Node:
 def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
     """The numbers of a bin over a nested query with columns x and d; and the bin."""
     x, d = column("x"), column("d")
-    infinity = exp.Cast(this=exp.Literal.string("Infinity"), to=exp.DataType.build("double"))
+    limit = infinity()
     b = case(
         (present(d), bigint(fine_bin(d.copy(), scale))),
         (forms.is_nan(x), number(NAN)),
-        (equal(x, infinity), number(PLUS_INF)),
-        (equal(x.copy(), exp.Paren(this=exp.Neg(this=infinity.copy()))), number(MINUS_INF)),
+        (equal(x, limit), number(PLUS_INF)),
+        (equal(x.copy(), exp.Paren(this=exp.Neg(this=limit.copy()))), number(MINUS_INF)),
         (less(x.copy(), number(0)), number(MINUS_HUGE)),
         (present(x.copy()), number(HUGE)),
     )
@@ -335,20 +360,20 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
         part: Template(forms, scan.filtered(*where).branch(part, slot("f"), {"n": count()}, texts=False))
         for part, where in conditions.items()
     }
-    infinity = exp.Cast(this=exp.Literal.string("Infinity"), to=exp.DataType.build("double"))
+    limit = infinity()
     plain = case((forms.finite(x), x.copy()))
     values: dict[str, Node] = {
         "n": count(),
         "k1": counted(forms, forms.is_nan(x)),
-        "k2": counted(forms, equal(x.copy(), infinity)),
-        "k3": counted(forms, equal(x.copy(), exp.Paren(this=exp.Neg(this=infinity.copy())))),
+        "k2": counted(forms, equal(x.copy(), limit.copy())),
+        "k3": counted(forms, equal(x.copy(), exp.Paren(this=exp.Neg(this=limit.copy())))),
         "b": counted(forms, less(plain, number(0))),
         "s1": exp.Sum(this=times(plain.copy(), number(TINY_FACTOR))),
         "lo": exp.Min(this=plain.copy()),
         "hi": exp.Max(this=plain.copy()),
     }
     unbinned = absent(
-        exp.TryCast(this=fine_bin(minus(x.copy(), slot("centre")), slot("scale")), to=exp.DataType.build("smallint"))
+        exp.TryCast(this=fine_bin(minus(x.copy(), slot("centre")), slot("scale")), to=as_type(exp.DType.SMALLINT))
     )
     inside = scan.filtered(present(slot("column")), unbinned)
     found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), values, texts=False))
@@ -424,7 +449,7 @@ def row_hash(forms: Forms, names: Sequence[str]) -> Node:
     if forms.dialect == "bigquery":
         return forms.hash64(call("TO_JSON_STRING", call("STRUCT", *columns)))
     if forms.dialect == "trino":
-        return forms.hash64(call("JSON_FORMAT", exp.Cast(this=call("ROW", *columns), to=exp.DataType.build("json"))))
+        return forms.hash64(call("JSON_FORMAT", exp.Cast(this=call("ROW", *columns), to=as_type(exp.DType.JSON))))
     return forms.hash64(call("ROW", *columns))
 
 

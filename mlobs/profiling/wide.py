@@ -11,9 +11,27 @@ from datetime import UTC, datetime
 from sqlglot import exp
 
 from mlobs.profiling.nodes import (
-    Node, absent, all_of, case, column, count, counted, double, equal, less, minus, named, number, over, plus, present,
-    select, text, times,
-)  # fmt: skip
+    Node,
+    absent,
+    all_of,
+    boolean,
+    case,
+    column,
+    count,
+    counted,
+    double,
+    equal,
+    less,
+    minus,
+    named,
+    number,
+    over,
+    plus,
+    present,
+    select,
+    text,
+    times,
+)
 from mlobs.profiling.queries import Scan
 from mlobs.states import BooleanState, FieldState, TimestampState, UnprofiledState
 from mlobs.states.relations import CLIP, Relation
@@ -38,7 +56,7 @@ def wide_query(
         if isinstance(state, (BooleanState, TimestampState, UnprofiledState)):
             projections.append(named(exp.Count(this=column(name)), f"valued_{at}"))
         if isinstance(state, BooleanState):
-            truth = exp.Cast(this=column(name), to=exp.DataType.build("boolean"))
+            truth = boolean(column(name))
             projections.append(named(counted(scan.forms, truth), f"trues_{at}"))
         elif isinstance(state, TimestampState):
             projections += _timestamp(scan, at, name, columns[name], state.bound, future)
