@@ -1,49 +1,36 @@
-"""A warehouse with literal predictions and actuals, and models of the three tasks over it."""
+"""`scene` puts literal predictions and labels, duplicates and all, into an empty warehouse on each real engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from mlobs.engines import Engine, connect
+from mlobs.engines import Engine
 from mlobs.spec import Model
-from mlobs_tests.accuracy.declared import BOTH
 
 
-def moments(texts: list[str]) -> pd.Series:
-    return pd.to_datetime(pd.Series(texts), utc=True)
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Path:
-    return tmp_path / "warehouse.duckdb"
+def _table(columns: dict[str, Any]) -> pa.Table:
+    moments = pd.to_datetime(pd.Series(columns["at"]), utc=True).dt.tz_convert(None)
+    arrays = {name: pa.array(values, from_pandas=False) for name, values in columns.items() if name != "at"}
+    return pa.table({**arrays, "at": pa.array(moments.to_numpy(dtype="datetime64[us]"), pa.timestamp("us", tz="UTC"))})
 
 
 @pytest.fixture
-def engine(warehouse: Path) -> Iterator[Engine]:
-    opened = connect(f"duckdb:///{warehouse}")
-    yield opened
-    opened.close()
+def scene(engine: Engine, fill: Callable[..., Any]) -> Callable[..., Engine]:
+    """Predictions as (id, at, origin, version, guess), labels as (id, at, truth)."""
 
-
-@pytest.fixture
-def fill(engine: Engine) -> Callable[..., Engine]:
-    """Lands rows (id, at, origin, version, guess) and labels (id, at, truth)."""
-
-    def land(model: Model, rows: list[tuple[Any, ...]], labels: list[tuple[Any, ...]]) -> Engine:
-        table = pd.DataFrame(rows, columns=["id", "at", "origin", "model_version", "guess"])
-        table["at"] = moments(list(table["at"]))
-        truth = pd.DataFrame(labels, columns=["id", "at", "truth"])
-        truth["at"] = moments(list(truth["at"]))
-        features = table[["id", "at", "origin"]].drop_duplicates("id")
-        engine.land(model.features, BOTH, features)
-        keyed = table[["id", "at", "model_version", "guess"]]
-        engine.land(model.predictions, BOTH, keyed)
-        engine.land(model.actuals, BOTH, truth)
+    def put(model: Model, rows: list[tuple[Any, ...]], labels: list[tuple[Any, ...]]) -> Engine:
+        ids, at, origin, version, guess = (list(column) for column in zip(*rows, strict=True))
+        known = dict(zip(ids, zip(at, origin, strict=True), strict=True))
+        features = {"id": list(known), "at": [k[0] for k in known.values()], "origin": [k[1] for k in known.values()]}
+        fill("features", _table(features))
+        fill("predictions", _table({"id": ids, "at": at, "model_version": version, "guess": guess}))
+        keys, moments, truth = (list(column) for column in zip(*labels, strict=True))
+        fill("actuals", _table({"id": keys, "at": moments, "truth": truth}))
         return engine
 
-    return land
+    return put

@@ -5,29 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import sqlglot
 from sklearn import metrics as reference
+from sqlglot import exp
 
 from mlobs.engines import Engine
+from mlobs.engines.forms import DIALECTS, Forms
 from mlobs.errors import DataError, WarehouseError
 from mlobs.metrics.accuracy import metrics
-from mlobs.profiling.accuracy import measure_accuracy, measure_accuracy_windows
+from mlobs.profiling.accuracy import accuracy_query, measure_accuracy, measure_accuracy_windows
 from mlobs.states.accuracy import AccuracyState
 from mlobs_tests.accuracy.declared import DAY_ONE, DAY_TWO, model_of
 
 NOON = "2013-04-01T12:00"
-Fill = Callable[..., Engine]
+Scene = Callable[..., Engine]
 
 
-def test_three_rows_one_of_them_without_a_label(fill: Fill) -> None:
+def test_three_rows_one_of_them_without_a_label(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(
+    engine = scene(
         model,
         [("a", NOON, "JFK", "1", 10.0), ("b", NOON, "JFK", "1", 4.0), ("c", NOON, "EWR", "1", 1.0)],
         [("a", NOON, 7.0), ("b", NOON, 5.0), ("c", NOON, None)],
@@ -56,55 +57,47 @@ def test_three_rows_one_of_them_without_a_label(fill: Fill) -> None:
     assert found["1"]["origin=JFK"] == whole + AccuracyState("regression", predictions=-1)
 
 
-def test_nothing_predicted_is_nothing_measured(fill: Fill) -> None:
+def test_nothing_predicted_is_nothing_measured(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(model, [("a", NOON, "JFK", "1", 10.0)], [("a", NOON, 7.0)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 10.0)], [("a", NOON, 7.0)])
     assert measure_accuracy(engine, model, DAY_TWO, {}) == {}
 
 
-def test_a_prediction_counts_in_its_own_window_whenever_its_label_came(fill: Fill) -> None:
+def test_a_prediction_counts_in_its_own_window_whenever_its_label_came(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(model, [("a", NOON, "JFK", "1", 10.0)], [("a", "2013-04-02T09:00", 7.0)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 10.0)], [("a", "2013-04-02T09:00", 7.0)])
     found = measure_accuracy_windows(engine, model, [DAY_ONE, DAY_TWO], {})
     assert list(found) == [DAY_ONE]
     assert found[DAY_ONE]["1"][""].labelled == 1
 
 
-def test_windows_are_half_open(fill: Fill) -> None:
+def test_windows_are_half_open(scene: Scene) -> None:
     model = model_of("regression")
     rows = [("a", "2013-04-01T00:00", "JFK", "1", 1.0), ("b", "2013-04-02T00:00", "JFK", "1", 1.0)]
-    engine = fill(model, rows, [("a", NOON, 1.0), ("b", NOON, 1.0)])
+    engine = scene(model, rows, [("a", NOON, 1.0), ("b", NOON, 1.0)])
     found = measure_accuracy_windows(engine, model, [DAY_ONE, DAY_TWO], {})
     assert {w.key: s["1"][""].predictions for w, s in found.items()} == {"2013-04-01": 1, "2013-04-02": 1}
 
 
-def test_labels_without_a_prediction_are_not_counted(fill: Fill) -> None:
+def test_labels_without_a_prediction_are_not_counted(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(model, [("a", NOON, "JFK", "1", 1.0)], [("a", NOON, 1.0), ("z", NOON, 99.0)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 1.0)], [("a", NOON, 1.0), ("z", NOON, 99.0)])
     assert measure_accuracy(engine, model, DAY_ONE, {})["1"][""].predictions == 1
 
 
-def test_the_newest_known_label_of_a_key_counts(engine: Engine, warehouse: Path, fill: Fill) -> None:
+def test_the_newest_known_label_of_a_key_counts(scene: Scene) -> None:
     model = model_of("regression")
-    fill(model, [("a", NOON, "JFK", "1", 10.0)], [("b", NOON, 0.0)])
-    _overwrite(
-        warehouse,
-        "actuals",
-        "('a', '2013-04-01 13:00', 4.0), ('a', '2013-04-01 15:00', 7.0), ('a', '2013-04-01 16:00', NULL)",
-    )
-    state = measure_accuracy(engine, model, DAY_ONE, {})["1"][""]
+    labels = [("a", "2013-04-01T13:00", 4.0), ("a", "2013-04-01T15:00", 7.0), ("a", "2013-04-01T16:00", None)]
+    state = measure_accuracy(scene(model, [("a", NOON, "JFK", "1", 10.0)], labels), model, DAY_ONE, {})["1"][""]
     assert (state["abs_error"], state.labelled, state.predictions, state.duplicates) == (3.0, 1, 1, 2)
 
 
-def test_two_versions_that_score_the_same_key_are_kept_apart(engine: Engine, warehouse: Path, fill: Fill) -> None:
+def test_two_versions_that_score_the_same_key_are_kept_apart(scene: Scene) -> None:
     model = model_of("regression")
-    fill(model, [("a", NOON, "JFK", "1", 10.0)], [("a", NOON, 7.0)])
-    _overwrite(warehouse, "predictions", "('a', '2013-04-01 12:00', '1', 10.0), ('a', '2013-04-01 12:00', '2', 8.0)")
-    found = measure_accuracy(engine, model, DAY_ONE, {"1": 0.0, "2": 6.0})
-    assert {v: (s[""]["abs_error"], s[""]["naive_abs_error"]) for v, s in found.items()} == {
-        "1": (3.0, 7.0),
-        "2": (1.0, 1.0),
-    }
+    rows = [("a", NOON, "JFK", "1", 10.0), ("a", NOON, "JFK", "2", 8.0)]
+    found = measure_accuracy(scene(model, rows, [("a", NOON, 7.0)]), model, DAY_ONE, {"1": 0.0, "2": 6.0})
+    states = {v: (s[""]["abs_error"], s[""]["naive_abs_error"]) for v, s in found.items()}
+    assert states == {"1": (3.0, 7.0), "2": (1.0, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -122,28 +115,28 @@ def test_two_versions_that_score_the_same_key_are_kept_apart(engine: Engine, war
     ],
 )
 def test_rows_that_cannot_be_used_are_counted_apart(
-    fill: Fill, task: Any, guess: Any, truth: Any, counts: tuple[int, int, int, int]
+    scene: Scene, task: Any, guess: Any, truth: Any, counts: tuple[int, int, int, int]
 ) -> None:
     model = model_of(task)
     rows = [("a", NOON, "JFK", "1", guess), ("b", "2013-04-02T12:00", "JFK", "1", 0.5)]
-    engine = fill(model, rows, [("a", NOON, truth), ("b", NOON, 1.0)])
+    engine = scene(model, rows, [("a", NOON, truth), ("b", NOON, 1.0)])
     state = measure_accuracy(engine, model, DAY_ONE, {"1": 0.5})["1"][""]
     assert (state.predictions, state.unusable, state.unreadable, state.labelled) == counts
     assert all(math.isfinite(v) for v in state.sums.values())
 
 
 @pytest.mark.parametrize("truth", [True, False])
-def test_boolean_labels(fill: Fill, truth: bool) -> None:
+def test_boolean_labels(scene: Scene, truth: bool) -> None:
     model = model_of("binary")
-    engine = fill(model, [("a", NOON, "JFK", "1", 0.8)], [("a", NOON, truth)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 0.8)], [("a", NOON, truth)])
     state = measure_accuracy(engine, model, DAY_ONE, {"1": 0.25})["1"][""]
     assert state["log_loss"] == pytest.approx(-math.log(0.8 if truth else 0.2))
     assert state["naive_log_loss"] == pytest.approx(-math.log(0.25 if truth else 0.75))
 
 
-def test_classes_never_seen_before_are_errors_not_faults(fill: Fill) -> None:
+def test_classes_never_seen_before_are_errors_not_faults(scene: Scene) -> None:
     model = model_of("multiclass")
-    engine = fill(
+    engine = scene(
         model,
         [("a", NOON, "JFK", "1", "red"), ("b", NOON, "JFK", "1", "blue")],
         [("a", NOON, "red"), ("b", NOON, "mauve")],
@@ -153,38 +146,40 @@ def test_classes_never_seen_before_are_errors_not_faults(fill: Fill) -> None:
     assert (state["errors"], state["naive_errors"]) == (1.0, 1.0)
 
 
-def test_integer_classes_match_float_ones(fill: Fill) -> None:
+def test_integer_classes_match_float_ones(scene: Scene) -> None:
     model = model_of("multiclass")
-    engine = fill(model, [("a", NOON, "JFK", "1", 3.0)], [("a", NOON, 3)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 3.0)], [("a", NOON, 3)])
     assert measure_accuracy(engine, model, DAY_ONE, {})["1"][""]["errors"] == 0.0
 
 
 @pytest.mark.parametrize("task", ["regression", "binary"])
-def test_labels_of_the_wrong_type_are_named(fill: Fill, task: Any) -> None:
+def test_labels_of_the_wrong_type_are_named(scene: Scene, task: Any) -> None:
     model = model_of(task)
-    engine = fill(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, "late")])
-    with pytest.raises(DataError, match=r"column 'truth' of actuals table 'actuals' is VARCHAR"):
+    engine = scene(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, "late")])
+    with pytest.raises(
+        DataError, match=r"column 'truth' of actuals table 'actuals' is (VARCHAR|TEXT|STRING|string|text)"
+    ):
         measure_accuracy(engine, model, DAY_ONE, {})
 
 
-def test_a_missing_column_is_named_with_the_nearest(fill: Fill) -> None:
+def test_a_missing_column_is_named_with_the_nearest(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, 1.0)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, 1.0)])
     with pytest.raises(DataError, match=r"no column 'gues' .* did you mean 'guess'"):
         measure_accuracy(engine, replace(model, prediction="gues"), DAY_ONE, {})
 
 
-def test_a_missing_table_is_an_error_of_the_warehouse(fill: Fill) -> None:
+def test_a_missing_table_is_an_error_of_the_warehouse(scene: Scene) -> None:
     model = model_of("regression")
-    engine = fill(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, 1.0)])
+    engine = scene(model, [("a", NOON, "JFK", "1", 0.5)], [("a", NOON, 1.0)])
     with pytest.raises(WarehouseError, match="guesses"):
         measure_accuracy(engine, replace(model, predictions=replace(model.predictions, name="guesses")), DAY_ONE, {})
 
 
-def test_hostile_versions_segments_and_classes_are_only_values(fill: Fill) -> None:
+def test_hostile_versions_segments_and_classes_are_only_values(scene: Scene) -> None:
     model = model_of("multiclass")
     evil = "'; DROP TABLE predictions; --"
-    engine = fill(model, [("a", NOON, evil, evil, evil)], [("a", NOON, evil)])
+    engine = scene(model, [("a", NOON, evil, evil, evil)], [("a", NOON, evil)])
     found = measure_accuracy(engine, model, DAY_ONE, {evil: evil})
     assert found[evil][f"origin={evil}"].cells == {(evil, evil): (1, 0.0)}
 
@@ -210,10 +205,10 @@ def raw(request: pytest.FixtureRequest) -> pd.DataFrame:
     )
 
 
-def _measured(fill: Fill, raw: pd.DataFrame, task: Any, guess: str, truth: str, baseline: Any) -> AccuracyState:
+def _measured(scene: Scene, raw: pd.DataFrame, task: Any, guess: str, truth: str, baseline: Any) -> AccuracyState:
     model = model_of(task)
     rows = [(r["id"], r["at"], r["origin"], "1", r[guess]) for _, r in raw.iterrows()]
-    engine = fill(model, rows, [(r["id"], r["at"], r[truth]) for _, r in raw.iterrows()])
+    engine = scene(model, rows, [(r["id"], r["at"], r[truth]) for _, r in raw.iterrows()])
     found = measure_accuracy_windows(engine, model, [DAY_ONE, DAY_TWO], {"1": baseline})
     segments = [s for by in found.values() for name, s in by["1"].items() if name]
     whole = AccuracyState.merge(task, (by["1"][""] for by in found.values()))
@@ -228,8 +223,8 @@ def _measured(fill: Fill, raw: pd.DataFrame, task: Any, guess: str, truth: str, 
     return whole
 
 
-def test_regression_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> None:
-    found = metrics(_measured(fill, raw, "regression", "estimate", "number", 1e6))
+def test_regression_agrees_with_scikit_learn(scene: Scene, raw: pd.DataFrame) -> None:
+    found = metrics(_measured(scene, raw, "regression", "estimate", "number", 1e6))
     y, p = raw["number"], raw["estimate"]
     assert found["mae"] == pytest.approx(reference.mean_absolute_error(y, p))
     assert found["rmse"] == pytest.approx(reference.root_mean_squared_error(y, p))
@@ -243,8 +238,8 @@ def test_regression_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> N
         assert found[name] == pytest.approx(exact, rel=0.0445)
 
 
-def test_binary_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> None:
-    found = metrics(_measured(fill, raw, "binary", "probability", "label", 0.4))
+def test_binary_agrees_with_scikit_learn(scene: Scene, raw: pd.DataFrame) -> None:
+    found = metrics(_measured(scene, raw, "binary", "probability", "label", 0.4))
     y, p = raw["label"], raw["probability"]
     assert found["log_loss"] == pytest.approx(reference.log_loss(y, p, labels=[0, 1]))
     assert found["brier"] == pytest.approx(reference.brier_score_loss(y, p))
@@ -261,8 +256,8 @@ def test_binary_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> None:
         assert found["pr_auc"] == pytest.approx(reference.average_precision_score(y, p), abs=0.02)
 
 
-def test_multiclass_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> None:
-    state = _measured(fill, raw, "multiclass", "said", "class", "a")
+def test_multiclass_agrees_with_scikit_learn(scene: Scene, raw: pd.DataFrame) -> None:
+    state = _measured(scene, raw, "multiclass", "said", "class", "a")
     found = metrics(state)
     y, p = raw["class"], raw["said"]
     assert found["accuracy"] == pytest.approx(reference.accuracy_score(y, p))
@@ -270,10 +265,29 @@ def test_multiclass_agrees_with_scikit_learn(fill: Fill, raw: pd.DataFrame) -> N
     assert found["weighted_f1"] == pytest.approx(reference.f1_score(y, p, average="weighted", zero_division=0))
 
 
-def _overwrite(warehouse: Path, table: str, values: str) -> None:
-    """Put rows into a table as another tool would, past mlobs's own care for keys."""
-    columns = 'id, "at", truth' if table == "actuals" else 'id, "at", model_version, guess'
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - literals of this file
-        connection.execute(f'INSERT INTO "{table}" ({columns}) VALUES {values}')  # noqa: S608 - literals of this file
+class Written:
+    """An engine that only writes SQL, in any dialect; its tables are as declared."""
+
+    def __init__(self, dialect: str, guess: str, truth: str) -> None:
+        self.dialect, self.forms, self.guess, self.truth = dialect, Forms(dialect), guess, truth
+
+    def columns(self, _: Any) -> dict[str, str]:
+        types = {"id": "VARCHAR", "at": "TIMESTAMP", "origin": "VARCHAR", "model_version": "VARCHAR"}
+        return types | {"guess": self.guess, "truth": self.truth}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("task", "guess", "truth"),
+    [("regression", "FLOAT", "FLOAT"), ("binary", "FLOAT", "BOOLEAN"), ("multiclass", "VARCHAR", "VARCHAR")],
+)
+def test_the_query_can_be_written_and_read_back_in_every_dialect(
+    dialect: str, task: Any, guess: str, truth: str
+) -> None:
+    model = model_of(task)
+    baseline = "a" if task == "multiclass" else 0.5
+    query = accuracy_query(Written(dialect, guess, truth), model, [DAY_ONE, DAY_TWO], {"1": baseline})  # type: ignore[arg-type]
+    text = query.sql(dialect, identify=True)
+    (read,) = sqlglot.parse(text, dialect=dialect)
+    assert read is not None
+    assert {table.name for table in read.find_all(exp.Table)} >= {"predictions", "actuals", "features"}
