@@ -1,4 +1,4 @@
-"""A warehouse, a history and an MLflow store, all real and new for each test."""
+"""A history and an MLflow store, all real and new for each test."""
 
 from __future__ import annotations
 
@@ -8,16 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlobs.engines import Engine, connect
 from mlobs.history import History
 from mlobs.tracking import Tracking
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    opened = connect("duckdb:///:memory:")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

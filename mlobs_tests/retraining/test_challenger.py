@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from mlobs.detectors.accuracy import performance_name
 from mlobs.detectors.verdict import Range, Verdict
-from mlobs.engines import Engine
+from mlobs.engines import Engine, connect
 from mlobs.errors import TrackingError, TrainingError
 from mlobs.history import History
 from mlobs.retraining.challenger import Outcome, compare, cross_validate, train_and_decide
@@ -24,6 +25,14 @@ from mlobs.states.accuracy import AccuracyState
 from mlobs.tracking import Tracking
 from mlobs.windows import Window
 from mlobs_tests.retraining.flights import ROWS, day, declared, land, rows
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """In memory: what depends on the engine is tested with the training set."""
+    opened = connect("duckdb:///:memory:")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
