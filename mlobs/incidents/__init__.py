@@ -3,6 +3,8 @@
 Works on history and lineage; sends nothing (alerts do) and knows nothing of Dagster.
 """
 
+from mlobs.incidents.causes import Evidence, RootCause, root_causes
+from mlobs.incidents.evidence import gather
 from mlobs.incidents.lifecycle import (
     acknowledge,
     events,
@@ -17,17 +19,21 @@ from mlobs.incidents.lifecycle import (
 from mlobs.incidents.records import Incident, IncidentEvent, Member, Touched
 
 __all__ = [
+    "Evidence",
     "Incident",
     "IncidentEvent",
     "Member",
+    "RootCause",
     "Touched",
     "acknowledge",
     "events",
     "expected",
+    "gather",
     "incident",
     "incidents",
     "members",
     "open_incidents",
     "reopen",
+    "root_causes",
     "update",
 ]

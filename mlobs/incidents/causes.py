@@ -1,0 +1,354 @@
+"""Why did a model's accuracy fall? Ranks what was found around the fall; pure functions of plain evidence.
+
+The excess error is divided among possible causes. Each gets a score in [0, 1]: the share of the excess it can explain,
+times how sure its evidence is. Shares overlap (a broken field also shows in a segment), so they don't add up to 1.
+
+- Segments and mix: the exact decomposition of a difference of two weighted means (Kitagawa 1955, "Components of a
+  difference between two rates", JASA 50): sum of w'(e' - e), error within segments, plus sum of (w' - w)(e - E), mix.
+- Fields: permutation importance is the rise of the error when a field is destroyed, hence the most that a fault or drift
+  of the field can explain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from mlobs.detectors.verdict import Verdict
+from mlobs.windows import Window
+
+Kind = Literal["data fault", "drift", "segment", "version", "mix", "labels", "harder"]
+
+LEAST = 0.05
+"""Causes of a lower score are not listed."""
+
+UNKNOWN_IMPORTANCE = 0.5
+"""The share of the excess that a field may explain whose importance was never measured."""
+
+SURENESS: Mapping[Kind, float] = {
+    "data fault": 1.0,
+    "labels": 1.0,
+    "version": 0.95,
+    "segment": 0.9,
+    "mix": 0.8,
+    "drift": 0.7,
+    "harder": 0.6,
+}
+"""How far the evidence of each kind is believed: broken data is seen itself, the rest is inferred from coincidence."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A model's error before and after it rose; `standard_error` is that of their difference."""
+
+    model: str
+    window: Window
+    metric: str
+    before: float
+    after: float
+    standard_error: float = 0.0
+
+    @property
+    def excess(self) -> float:
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """One segment before and after: labelled rows, mean error, and the standard error of the difference of the means."""
+
+    segment: str
+    rows_before: float
+    rows_after: float
+    error_before: float
+    error_after: float
+    standard_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class FieldDrift:
+    """How far a field has moved from the reference: its distance (PSI), and the threshold beyond which that is drift."""
+
+    table: str
+    field: str
+    distance: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """A version that took over at `at`: the error in the last windows of the one before it and in its own first ones."""
+
+    version: str
+    previous: str
+    at: datetime
+    error_before: float
+    error_after: float
+    standard_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Share of predictions that have their label, in [0, 1]: as usual, and in the windows of the fall."""
+
+    usual: float
+    now: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known around a fall.
+
+    Attributes:
+        verdicts: failed verdicts on tables upstream, in the windows of the fall.
+        importances: field -> rise of the error when the field is destroyed, in the metric's unit; empty if unknown.
+        segments: by segment field; each list covers all rows.
+        harder: (before, after) of the naive baseline's error, if known.
+        actuals: the table that labels come from.
+    """
+
+    fall: Fall
+    verdicts: Sequence[Verdict] = ()
+    drift: Sequence[FieldDrift] = ()
+    importances: Mapping[str, float] | None = None
+    segments: Mapping[str, Sequence[SegmentChange]] | None = None
+    versions: Sequence[VersionChange] = ()
+    labels: Labels | None = None
+    harder: tuple[float, float] | None = None
+    actuals: str = ""
+
+
+@dataclass(frozen=True)
+class RootCause:
+    """A possible cause of a fall.
+
+    Attributes:
+        kind: `data fault`, `drift`, `segment` (it alone got worse), `version`, `mix` (harder segments grew), `labels`
+            (they are late, so that what was measured is not all) or `harder` (the naive baseline got worse as well).
+        subject: the field, table, segment or version.
+        score: in [0, 1]; the list is ranked by it.
+        share: share of the excess error it can explain, in [0, 1].
+        sentence: for a person.
+        evidence: what it rests on, one sentence each.
+    """
+
+    kind: Kind
+    subject: str
+    score: float
+    share: float
+    sentence: str
+    evidence: tuple[str, ...]
+
+
+def root_causes(evidence: Evidence) -> list[RootCause]:
+    """Possible causes of a fall in accuracy, the likeliest first; empty when the error didn't rise.
+
+    >>> day = Window.day("2013-06-01")
+    >>> shares = [SegmentChange("origin=JFK", 100, 100, 20, 32), SegmentChange("origin=LGA", 100, 100, 20, 20)]
+    >>> found = root_causes(Evidence(Fall("delay", day, "mae", 20.0, 26.0), segments={"origin": shares}))
+    >>> found[0].sentence
+    'error rose from 20 to 32 where origin=JFK: 100% of the rise comes from its 50% of the rows'
+    """
+    fall = evidence.fall
+    if not fall.excess > 0 or not math.isfinite(fall.excess):
+        return []
+    found = [
+        *_faults(evidence),
+        *_drifts(evidence),
+        *_segments(evidence),
+        *_mix(evidence),
+        *_versions(evidence),
+        *_labels(evidence),
+        *_harder(evidence),
+    ]
+    return sorted((c for c in found if c.score >= LEAST), key=lambda c: (-c.score, c.kind, c.subject))
+
+
+def _cause(
+    kind: Kind, subject: str, share: float, sure: float, sentence: str, evidence: Iterable[str] = ()
+) -> RootCause:
+    share = min(max(share, 0.0), 1.0)
+    return RootCause(kind, subject, SURENESS[kind] * share * min(max(sure, 0.0), 1.0), share, sentence, tuple(evidence))
+
+
+# Kinds of cause
+
+
+def _faults(e: Evidence) -> list[RootCause]:
+    """Broken data upstream: one cause per field, and per table for what is no field's."""
+    groups: dict[tuple[str, str], list[Verdict]] = {}
+    for v in e.verdicts:
+        if v.failed and v.severity == "error" and v.detector != "accuracy":
+            groups.setdefault((v.table, v.field or v.segment), []).append(v)
+    found = []
+    for (table, subject), verdicts in sorted(groups.items()):
+        strongest = max(verdicts, key=lambda v: (abs(v.score), v.window.end))
+        share = _explained_by_fault(e, strongest)
+        named = f"{subject} of {table}" if subject else table
+        kind: Kind = "labels" if table == e.actuals else "data fault"
+        sentence = f"{named} is broken: {strongest.reason}"
+        found.append(_cause(kind, f"{table}.{subject}" if subject else table, share, 1.0, sentence, _reasons(verdicts)))
+    return found
+
+
+def _explained_by_fault(e: Evidence, fault: Verdict) -> float:
+    if fault.field and fault.detector != "mix":
+        return 0.2 + 0.8 * _importance_share(e, fault.field)
+    if fault.detector in ("mix", "volume"):
+        moved = sum(abs(share) for _, share in _mix_shares(e))
+        return 0.4 + 0.6 * min(1.0, moved) if moved else 0.6
+    return 0.8
+
+
+def _importance_share(e: Evidence, field: str) -> float:
+    """The most of the excess that this field can explain."""
+    if not e.importances:
+        return UNKNOWN_IMPORTANCE
+    return min(1.0, max(0.0, e.importances.get(field, 0.0)) / e.fall.excess)
+
+
+def _drifts(e: Evidence) -> list[RootCause]:
+    """Fields that moved away from the training data, by drift x importance."""
+    broken = {v.field for v in e.verdicts if v.failed and v.severity == "error" and v.field}
+    found = []
+    for d in e.drift:
+        if d.distance <= d.threshold or d.field in broken:
+            continue
+        moved = 1.0 - math.exp(-(d.distance - d.threshold / 2))
+        share = _importance_share(e, d.field) * moved
+        how = f"PSI {d.distance:.2f}, threshold {d.threshold:.2f}"
+        known = e.importances.get(d.field) if e.importances else None
+        weight = "" if known is None else f"; destroying the field costs {known:.3g} of {e.fall.metric}"
+        sentence = f"{d.field} of {d.table} has moved away from the training data ({how})"
+        found.append(_cause("drift", f"{d.table}.{d.field}", share, 1.0, sentence, (how + weight,)))
+    return found
+
+
+def _segments(e: Evidence) -> list[RootCause]:
+    """Segments in which the error rose, by how much more of the excess they hold than of the rows."""
+    found = []
+    for changes in (e.segments or {}).values():
+        total = sum(c.rows_after for c in changes)
+        if not total or len(changes) < 2:
+            continue
+        for c in changes:
+            weight = c.rows_after / total
+            rise = c.error_after - c.error_before
+            if not rise > 0 or not c.rows_before or weight >= 1:
+                continue
+            share = weight * rise / e.fall.excess
+            beyond = (min(share, 1.0) - weight) / (1.0 - weight)
+            others = [
+                (o.error_after - o.error_before, o.rows_after)
+                for o in changes
+                if o is not c and o.rows_before and o.rows_after
+            ]
+            rest = sum(r * w for r, w in others) / sum(w for _, w in others) if others else 0.0
+            sure = _chance_ruled_out(rise - rest, c.standard_error)
+            sentence = (
+                f"error rose from {c.error_before:.3g} to {c.error_after:.3g} where {c.segment}:"
+                f" {min(share, 1.0):.0%} of the rise comes from its {weight:.0%} of the rows"
+            )
+            found.append(_cause("segment", c.segment, beyond, sure, sentence, (f"elsewhere it rose by {rest:.3g}",)))
+    return found
+
+
+def _mix_shares(e: Evidence) -> list[tuple[SegmentChange, float]]:
+    """Per segment, the share of the excess that comes from its share of rows having changed."""
+    shares: list[tuple[SegmentChange, float]] = []
+    for changes in (e.segments or {}).values():
+        before, after = sum(c.rows_before for c in changes), sum(c.rows_after for c in changes)
+        if not before or not after:
+            continue
+        for c in changes:
+            error = c.error_before if c.rows_before else c.error_after
+            moved = c.rows_after / after - c.rows_before / before
+            effect = moved * (error - e.fall.before) / e.fall.excess
+            if math.isfinite(effect):
+                shares.append((c, effect))
+    return shares
+
+
+def _mix(e: Evidence) -> list[RootCause]:
+    """Harder segments grew, or easy ones vanished; one cause per segment field, named after its largest mover."""
+    found = []
+    by_segment = {id(c): effect for c, effect in _mix_shares(e)}
+    for name, changes in (e.segments or {}).items():
+        effects = [(by_segment.get(id(c), 0.0), c) for c in changes]
+        share = sum(effect for effect, _ in effects)
+        if share <= 0:
+            continue
+        _, mover = max(effects, key=lambda pair: (pair[0], pair[1].segment))
+        before, after = sum(c.rows_before for c in changes), sum(c.rows_after for c in changes)
+        was, now = mover.rows_before / before, mover.rows_after / after
+        said = f"share of {mover.segment} went from {was:.0%} to {now:.0%}"
+        sentence = f"the mix of {name} moved to harder rows: {said}; that is {min(share, 1.0):.0%} of the rise"
+        seen = [v.reason for v in e.verdicts if v.failed and v.detector in ("mix", "volume")]
+        found.append(_cause("mix", mover.segment, share, 1.0, sentence, (said, *seen[:3])))
+    return found
+
+
+def _versions(e: Evidence) -> list[RootCause]:
+    """Versions whose first windows are worse than the last ones of the version before."""
+    found = []
+    for v in e.versions:
+        step = v.error_after - v.error_before
+        if not step > 0:
+            continue
+        sure = _chance_ruled_out(step, v.standard_error) * _even(e)
+        change = f"from {v.error_before:.3g} to {v.error_after:.3g}"
+        sentence = f"version {v.version} took over from {v.previous} at {v.at:%Y-%m-%d}, and the error went {change}"
+        found.append(_cause("version", v.version, step / e.fall.excess, sure, sentence, (f"{e.fall.metric} {change}",)))
+    return found
+
+
+def _even(e: Evidence) -> float:
+    """1 when all segments got worse alike, as under a worse version; less when one segment alone did."""
+    found = [c.score / SURENESS["segment"] for c in _segments(e)]
+    return 1.0 - 0.5 * max(found, default=0.0)
+
+
+def _labels(e: Evidence) -> list[RootCause]:
+    """Labels are late: with many missing, the error is that of the rows that happen to be known."""
+    doubt = _doubt(e)
+    if e.labels is None or not doubt:
+        return []
+    said = f"{e.labels.now:.0%} of predictions have their label, usually {e.labels.usual:.0%} do"
+    sentence = f"labels are late: {said}, so the error is not that of all rows"
+    return [_cause("labels", e.actuals or "labels", doubt, 1.0, sentence, (said,))]
+
+
+def _doubt(e: Evidence) -> float:
+    """How far missing labels put the measured error in doubt, in [0, 1]: fully when a third of the usual ones is missing."""
+    if e.labels is None or not e.labels.usual > 0:
+        return 0.0
+    missing = (e.labels.usual - e.labels.now) / e.labels.usual
+    return min(1.0, 3.0 * missing) if missing > 0 else 0.0
+
+
+def _harder(e: Evidence) -> list[RootCause]:
+    """The naive baseline got worse as well: these rows are harder for any model, unless they are not all rows."""
+    if e.harder is None:
+        return []
+    before, after = e.harder
+    rise = after - before
+    if not rise > 0:
+        return []
+    said = f"the naive baseline's error went from {before:.3g} to {after:.3g}"
+    sentence = f"these windows are harder to predict: {said}"
+    return [_cause("harder", e.fall.model, rise / e.fall.excess, 1.0 - _doubt(e), sentence, (said,))]
+
+
+def _chance_ruled_out(rise: float, standard_error: float) -> float:
+    """How sure a rise is, in [0, 1]: 1 - the two-sided p-value of a normal test; 1 when its error isn't known."""
+    if not standard_error > 0 or not math.isfinite(standard_error):
+        return 1.0
+    return math.erf(abs(rise) / standard_error / math.sqrt(2.0)) ** 2
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
+    ordered = sorted(verdicts, key=lambda v: -abs(v.score))
+    return list(dict.fromkeys(v.reason for v in ordered))[:5]

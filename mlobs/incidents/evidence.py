@@ -1,0 +1,190 @@
+"""Gathers from history what `causes` needs to explain a fall in accuracy. Reads only; judges nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from mlobs.detectors.verdict import Verdict
+from mlobs.history import History
+from mlobs.incidents.causes import Evidence, Fall, FieldDrift, Labels, SegmentChange, VersionChange
+from mlobs.incidents.grouping import PERFORMANCE, upstream
+from mlobs.metrics.accuracy import error, estimate, naive_error, watched_error
+from mlobs.spec import Model
+from mlobs.states.accuracy import AccuracyState
+from mlobs.windows import Window
+
+BEFORE = 28
+"""Windows before the fall that it is compared with, at most."""
+
+AROUND = 7
+"""Windows on each side of a change of version that are compared."""
+
+COVERED = 0.98
+"""Coverage above which labels count as complete: ordinary gaps are no news."""
+
+ByWindow = dict[Window, AccuracyState]
+
+
+def gather(
+    history: History,
+    model: Model,
+    window: Window,
+    lineage: Mapping[str, Sequence[str]],
+    *,
+    versions_since: datetime | None = None,
+) -> Evidence | None:
+    """What is remembered around a fall of the model's error in `window` (one window, or from the first to the last).
+
+    The error in `window` is compared with that of the windows before it, at most `BEFORE`.
+
+    Args:
+        lineage: table (or "model.performance") -> the tables it is made from.
+        versions_since: changes of version that are older are no suspects; the windows compared if left out.
+
+    Returns:
+        None when there are no labelled predictions in the window or before it.
+
+    Raises:
+        HistoryError, ProfileError: when history can't be read.
+    """
+    metric = watched_error(model.task, model.accuracy.metric if model.accuracy else None)
+    whole = _merged(history.accuracy(model.name, until=window.end))
+    after = {w: s for w, s in whole.items() if w.start >= window.start and s.labelled}
+    before = dict([(w, s) for w, s in sorted(whole.items()) if w.end <= window.start and s.labelled][-BEFORE:])
+    if not after or not before:
+        return None
+    was, now = estimate(list(before.values()), metric), estimate(list(after.values()), metric)
+    fall = Fall(model.name, window, metric, was.value, now.value, _both(was.standard_error, now.standard_error))
+    first = min(before).start
+    tables = upstream(lineage, model.name + PERFORMANCE) or {t.id for t in model.tables.values()}
+    verdicts = [
+        kept.verdict
+        for kept in history.verdicts(since=window.start, until=window.end, status="failed")
+        if kept.verdict.table in tables
+    ]
+    return Evidence(
+        fall,
+        verdicts,
+        _drift(history, tables, window),
+        _importances(history, model),
+        _segments(history, model, before, after, metric),
+        _versions(history, model, versions_since or first, window, metric),
+        _labels(whole, before, window),
+        _naive(before, after, metric),
+        model.actuals.id,
+    )
+
+
+def _merged(found: Sequence[tuple[Window, str, bytes]]) -> ByWindow:
+    """All versions of a window together."""
+    merged: ByWindow = {}
+    for window, _, payload in found:
+        state = AccuracyState.from_bytes(payload)
+        merged[window] = merged[window] + state if window in merged else state
+    return merged
+
+
+def _drift(history: History, tables: set[str], window: Window) -> list[FieldDrift]:
+    """The newest distance of every field that failed the drift check in the window."""
+    newest: dict[tuple[str, str], Verdict] = {}
+    for kept in history.verdicts(since=window.start, until=window.end, status="failed", detector="drift"):
+        v = kept.verdict
+        if v.table in tables and v.field:
+            newest[v.table, v.field] = v
+    return [FieldDrift(v.table, v.field, v.value, v.expected.high) for v in newest.values()]
+
+
+def _importances(history: History, model: Model) -> Mapping[str, float]:
+    champion = history.champion(model.name)
+    versions = history.versions(model.name)
+    chosen = [v for v in versions if champion is None or v.version == champion.version] or versions
+    found = chosen[-1].info.get("importances") if chosen else None
+    return {str(name): float(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
+
+
+def _segments(
+    history: History, model: Model, before: ByWindow, after: ByWindow, metric: str
+) -> dict[str, list[SegmentChange]]:
+    """Segment field -> its segments, before and after."""
+    states: dict[str, dict[bool, list[AccuracyState]]] = defaultdict(lambda: {False: [], True: []})
+    by_window: dict[tuple[str, Window], AccuracyState] = {}
+    first, last = min(before).start, max(after).end
+    for window, _, payload, segment in history.accuracy_segments(model.name, since=first, until=last):
+        state = AccuracyState.from_bytes(payload)
+        known = by_window.get((segment, window))
+        by_window[segment, window] = state if known is None else known + state
+    for (segment, window), state in by_window.items():
+        if (window in before or window in after) and state.labelled:
+            states[segment][window in after].append(state)
+    found: dict[str, list[SegmentChange]] = defaultdict(list)
+    for segment, halves in sorted(states.items()):
+        was = estimate(halves[False], metric) if halves[False] else None
+        now = estimate(halves[True], metric) if halves[True] else None
+        change = SegmentChange(
+            segment,
+            was.rows if was else 0,
+            now.rows if now else 0,
+            was.value if was else math.nan,
+            now.value if now else math.nan,
+            _both(was.standard_error, now.standard_error) if was and now else 0.0,
+        )
+        found[segment.partition("=")[0].removesuffix(" is null")].append(change)
+    return dict(found)
+
+
+def _versions(history: History, model: Model, since: datetime, window: Window, metric: str) -> list[VersionChange]:
+    """Changes of version in the windows compared, with the error on both sides of each."""
+    leading: dict[Window, tuple[str, AccuracyState]] = {}
+    for found, version, payload in history.accuracy(model.name, until=window.end):
+        state = AccuracyState.from_bytes(payload)
+        if state.labelled and (found not in leading or state.labelled > leading[found][1].labelled):
+            leading[found] = version, state
+    ordered = [(w, *leading[w]) for w in sorted(leading)]
+    changes = []
+    for place, ((_, previous, _), (start, version, _)) in enumerate(pairwise(ordered), 1):
+        if version == previous or start.start <= since:
+            continue
+        at = start.start
+        old = [s for _, v, s in ordered[max(0, place - AROUND) : place] if v == previous]
+        new = [s for _, v, s in ordered[place : place + AROUND] if v == version]
+        was, now = estimate(old, metric), estimate(new, metric)
+        spread = _both(was.standard_error, now.standard_error)
+        changes.append(VersionChange(version, previous, at, was.value, now.value, spread))
+    return changes
+
+
+def _labels(whole: ByWindow, before: ByWindow, window: Window) -> Labels | None:
+    usual = _coverage([s for w, s in whole.items() if w in before])
+    now = _coverage([s for w, s in whole.items() if w.start >= window.start])
+    if not usual > 0 or math.isnan(now) or now >= COVERED * usual:
+        return None
+    return Labels(usual, now)
+
+
+def _coverage(states: Sequence[AccuracyState]) -> float:
+    rows = sum(s.predictions for s in states)
+    return sum(s.coverage * s.predictions for s in states if s.predictions) / rows if rows else math.nan
+
+
+def _naive(before: ByWindow, after: ByWindow, metric: str) -> tuple[float, float] | None:
+    was, now = _sum(before), _sum(after)
+    errors = naive_error(was, metric), naive_error(now, metric)
+    usable = all(math.isfinite(e) for e in errors) and math.isfinite(error(now, metric))
+    return errors if usable else None
+
+
+def _sum(states: ByWindow) -> AccuracyState:
+    first, *others = states.values()
+    for state in others:
+        first = first + state
+    return first
+
+
+def _both(first: float, second: float) -> float:
+    """The standard error of a difference; an unknown one counts as 0."""
+    known = [e for e in (first, second) if math.isfinite(e)]
+    return math.sqrt(sum(e * e for e in known))
