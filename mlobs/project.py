@@ -7,6 +7,7 @@ the clock is read by the caller's edge, not here.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import tomllib
@@ -18,11 +19,10 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mlobs.errors import HistoryError, SpecError, nearest
+from mlobs.errors import HistoryError, MlobsError, SpecError, nearest
 
 if TYPE_CHECKING:
     from mlobs.alerts import Route
-
     from mlobs.engines import Engine
     from mlobs.history import History
     from mlobs.monitor import Monitoring
@@ -315,29 +315,41 @@ def _importable(folder: Path) -> None:
 
 
 def _imported(name: str, folder: Path) -> ModuleType:
-    if name.endswith(".py"):
-        file = (folder / name).absolute()
-        if not file.is_file():
-            near = (
-                nearest(file.name, [f.name for f in file.parent.glob("*.py")])
-                if file.parent.is_dir()
-                else "no such folder"
-            )
-            raise SpecError(f"project file {file} doesn't exist; {near}")
-        _importable(file.parent)
-        name = file.stem
+    """The module of that name, or in that file, with the user's errors said in one sentence."""
     try:
-        return importlib.import_module(name)
+        return _module_in((folder / name).absolute()) if name.endswith(".py") else importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             beside = [f.stem for f in folder.glob("*.py")] + [f.parent.name for f in folder.glob("*/__init__.py")]
             raise SpecError(f"project module {name!r} can't be found from {folder}; {nearest(name, beside)}") from error
         raise SpecError(f"project module {name!r}: it imports {error.name!r}, which is not installed") from error
-    except SpecError as error:
+    except MlobsError as error:
         raise SpecError(f"project module {name!r}: {error}") from error
     except Exception as error:
-        where = _line_of(error, name)
+        where = _line_of(error, Path(name).stem if name.endswith(".py") else name)
         raise SpecError(f"project module {name!r} fails on import{where}: {type(error).__name__}: {error}") from error
+
+
+def _module_in(file: Path) -> ModuleType:
+    """The module in a file; imported once, and again only when another file of that name was imported before."""
+    if not file.is_file():
+        known = [f.name for f in file.parent.glob("*.py")] if file.parent.is_dir() else []
+        raise SpecError(f"file {file} doesn't exist; {nearest(file.name, known)}")
+    _importable(file.parent)
+    found = sys.modules.get(file.stem)
+    if found is not None and found.__file__ == str(file):
+        return found
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[file.stem]
+        raise
+    return module
 
 
 def _line_of(error: BaseException, module: str) -> str:

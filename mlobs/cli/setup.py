@@ -178,6 +178,7 @@ def _tried(what: str, attempt: Any) -> Finding:
 
 def _project_findings(definitions: str | None) -> list[Finding]:
     from mlobs.errors import MlobsError
+    from mlobs.project import database_file
 
     try:
         project = project_of(definitions)
@@ -207,7 +208,11 @@ def _project_findings(definitions: str | None) -> list[Finding]:
         else:
             findings.append(_tried("history", lambda: _history_detail(opened)))
             findings.extend(_stale(opened, project, now))
-        findings.append(_tried("tracking", lambda: _tracking_detail(opened, project)))
+        store = database_file(project.placed(project.tracking))
+        if store is not None and not store.exists():
+            findings.append(("tracking", "missing", f"{store} doesn't exist yet; the first training makes it"))
+        else:
+            findings.append(_tried("tracking", lambda: _tracking_detail(opened, project)))
         findings.append(_tried("report folder", lambda: _writable(project.report_folder)))
     return findings
 
