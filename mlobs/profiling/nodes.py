@@ -8,6 +8,7 @@ what one does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -24,6 +25,16 @@ _MARK = "\ue000"
 def column(name: str) -> Node:
     """A column by its exact name."""
     return exp.Column(this=exp.Identifier(this=name, quoted=True))
+
+
+def quoted(forms: Forms, name: str) -> str:
+    """A column as SQL text, generated from its node."""
+    return _quoted(forms.dialect, name)
+
+
+@lru_cache(maxsize=8192)
+def _quoted(dialect: str, name: str) -> str:
+    return Forms(dialect).sql(column(name))
 
 
 def call(name: str, *args: Node) -> Node:

@@ -37,6 +37,7 @@ from mlobs.profiling.nodes import (
     over,
     plus,
     present,
+    quoted,
     select,
     slot,
     text,
@@ -159,8 +160,8 @@ class NumericColumn:
         known = self.grid.low == self.grid.low
         return {
             "f": str(self.at),
-            "x": forms.sql(self.value()),
-            "column": forms.sql(column(self.name)),
+            "x": quoted(forms, self.name) if self.is_double else forms.sql(self.value()),
+            "column": quoted(forms, self.name),
             "centre": literal(self.grid.centre),
             "scale": literal(self.grid.scale),
             "low": literal(self.grid.low if known else -_LARGEST_DOUBLE),
@@ -248,14 +249,19 @@ def _guarded_numeric(scan: Scan, texts: bool) -> Node:
 
 def _unpivoted_numeric(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool) -> str:
     names = ("f", "x", "centre", "scale", "low", "high")
-    rows = [[number(c.at), c.value(), *(double(number(v)) for v in _frame(c.grid))] for c in columns]
     f, x, centre, scale, low, high = (column(name) for name in names)
-    carried = [named(node, name) for node, name in ((f, "f"), (x, "x"), (scale, "scale"), (low, "low"), (high, "high"))]
-    inner = unpivoted(scan, names, rows, [*carried, named(_deviation(x, centre), "d")])
+    carried = [named(n, name) for n, name in ((f, "f"), (x, "x"), (scale, "scale"), (low, "low"), (high, "high"))]
+    inner = unpivoted(scan, names, [*carried, named(_deviation(x, centre), "d")])
     values, b = _guarded_values(scan.forms, column("scale"), column("low"), column("high"))
-    return scan.forms.sql(
-        scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, column("f"), values, [column("f"), b], texts=texts)
-    )
+    outer = scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, f, values, [f, b], texts=texts)
+    constant = Template(scan.forms, double(slot("constant")))
+    value, plain = Template(scan.forms, double(slot("column"))), Template(scan.forms, slot("column"))
+    rows = []
+    for c in columns:
+        name = {"column": quoted(scan.forms, c.name)}
+        taken = (plain if c.is_double else value).poured(name)
+        rows.append([str(c.at), taken, *(constant.poured({"constant": literal(v)}) for v in _frame(c.grid))])
+    return Template(scan.forms, outer).poured(row_tokens(scan, rows))
 
 
 def _frame(grid: Grid) -> tuple[float, float, float, float]:
@@ -263,46 +269,46 @@ def _frame(grid: Grid) -> tuple[float, float, float, float]:
     return grid.centre, grid.scale, grid.low if known else -_LARGEST_DOUBLE, grid.high if known else _LARGEST_DOUBLE
 
 
-def unpivoted(
-    scan: Scan,
-    names: Sequence[str],
-    rows: Sequence[Sequence[Node]],
-    projections: Sequence[Node],
-    where: Sequence[Node] = (),
-) -> exp.Select:
-    """One scan that gives, for each of its rows, a row for each of `rows` with the columns `names`.
+def unpivoted(scan: Scan, names: Sequence[str], projections: Sequence[Node], where: Sequence[Node] = ()) -> exp.Select:
+    """One scan that gives, for each of its rows, a row for each field, with the columns `names`.
 
-    The second of `names` is the one whose value comes from the scanned row.
+    The second of `names` is the one whose value comes from the scanned row. `row_tokens` makes what is poured in.
     """
     if scan.forms.dialect == "duckdb":
-        return _unnested(scan, names, rows, projections, where)
+        return _unnested(scan, names, projections, where)
     query = select([*scan.named_keys, *projections], scan.relation, [*scan.where, *where])
     columns = [exp.Identifier(this=name, quoted=True) for name in names]
     table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
     if scan.forms.dialect == "spark":
-        structs = [call("STRUCT", *row) for row in rows]
-        query.set("laterals", [exp.Lateral(this=call("INLINE", call("ARRAY", *structs)), view=True, alias=table)])
+        query.set("laterals", [exp.Lateral(this=call("INLINE", call("ARRAY", slot("rows"))), view=True, alias=table)])
         return query
-    values = exp.Subquery(this=exp.Values(expressions=[exp.Tuple(expressions=list(row)) for row in rows]))
+    values = exp.Subquery(this=exp.Values(expressions=[slot("rows")]))
     query.set("joins", [exp.Join(this=exp.Lateral(this=values, alias=table), kind="CROSS")])
     return query
 
 
-def _unnested(
-    scan: Scan, names: Sequence[str], rows: Sequence[Sequence[Node]], projections: Sequence[Node], where: Sequence[Node]
-) -> exp.Select:
+def _unnested(scan: Scan, names: Sequence[str], projections: Sequence[Node], where: Sequence[Node]) -> exp.Select:
     """DuckDB's fastest way: two lists unnested in step, joined to the constants."""
-    taken = exp.Unnest(expressions=[exp.Array(expressions=[row[1] for row in rows])])
-    numbered = exp.Unnest(expressions=[call("RANGE", number(len(rows)))])
+    taken = exp.Unnest(expressions=[exp.Array(expressions=[slot("taken")])])
+    numbered = exp.Unnest(expressions=[call("RANGE", slot("size"))])
     inner = select([*scan.named_keys, named(taken, names[1]), named(numbered, "at")], scan.relation, scan.where)
-    constants = [exp.Tuple(expressions=[number(at), *row[:1], *row[2:]]) for at, row in enumerate(rows)]
     columns = [exp.Identifier(this=name, quoted=True) for name in ("number", names[0], *names[2:])]
     table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
-    joined = exp.Join(this=exp.Values(expressions=constants, alias=table), on=equal(column("at"), column("number")))
+    constants = exp.Values(expressions=[slot("constants")], alias=table)
+    joined = exp.Join(this=constants, on=equal(column("at"), column("number")))
     keys = [column("g"), *(column(f"u{i}") for i in range(1, len(scan.segments) + 1))]
     query = select([*keys, *projections], nested(inner, "rows"), where)
     query.set("joins", [joined])
     return query
+
+
+def row_tokens(scan: Scan, rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """What is poured into an unpivoting query: each field's number, value and constants, as generated texts."""
+    if scan.forms.dialect == "duckdb":
+        constants = [f"({', '.join([str(at), row[0], *row[2:]])})" for at, row in enumerate(rows)]
+        return {"taken": ", ".join(row[1] for row in rows), "size": str(len(rows)), "constants": ", ".join(constants)}
+    make = "STRUCT" if scan.forms.dialect == "spark" else ""
+    return {"rows": ", ".join(f"{make}({', '.join(row)})" for row in rows)}
 
 
 def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int | None) -> list[str]:
@@ -313,18 +319,14 @@ def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: i
     if not columns:
         return []
     if scan.compact:
-        rows = [[number(at), text(column(name))] for at, name, _ in columns]
-        inner = unpivoted(scan, ("f", "v"), rows, [named(column("f"), "f"), named(column("v"), "v")])
+        inner = unpivoted(scan, ("f", "v"), [named(column("f"), "f"), named(column("v"), "v")])
         outer = scan.regrouped(nested(inner, "texts"))
         by = [column("f"), column("v")]
-        return [
-            scan.forms.sql(
-                _limited(
-                    outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, texts=True),
-                    limit and limit * len(columns),
-                )
-            )
-        ]
+        branch = outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, texts=True)
+        value = Template(scan.forms, text(slot("column")))
+        rows = [[str(at), value.poured({"column": quoted(scan.forms, name)})] for at, name, _ in columns]
+        tree = _limited(branch, limit and limit * len(columns))
+        return [Template(scan.forms, tree).poured(row_tokens(scan, rows))]
     template = Template(
         scan.forms,
         _limited(scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], texts=True), limit),
@@ -393,23 +395,31 @@ def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> 
         return []
     forms = scan.forms
     if scan.compact:
-        rows = [[number(c.at), hashed(forms, column(c.name)), number(_bound(sampling))] for c, sampling in columns]
-        where = [present(column("h")), less(column("h"), column("bound"))]
-        inner = unpivoted(scan, ("f", "h", "bound"), rows, [named(column("f"), "f"), named(column("h"), "h")], where)
-        return [forms.sql(_registers(scan.regrouped(nested(inner, "hashes")), column("h"), column("f"), [column("f")]))]
+        where = [present(column("h")), exp.LTE(this=column("h"), expression=column("bound"))]
+        inner = unpivoted(scan, ("f", "h", "bound"), [named(column("f"), "f"), named(column("h"), "h")], where)
+        branch = _registers(scan.regrouped(nested(inner, "hashes")), column("h"), column("f"), [column("f")])
+        hashes = _hashed_rows(scan, [c for c, _ in columns])
+        rows = [[*row, str(_bound(sampling))] for row, (_, sampling) in zip(hashes, columns, strict=True)]
+        return [Template(forms, branch).poured(row_tokens(scan, rows))]
     texts = []
     templates: dict[bool, Template] = {}
     for c, sampling in columns:
         if (sampling > 0) not in templates:
             h = hashed(forms, slot("column"))
-            where = [present(slot("column")), *([less(h.copy(), slot("bound"))] if sampling else [])]
+            where = [present(slot("column")), *([exp.LTE(this=h.copy(), expression=slot("bound"))] if sampling else [])]
             templates[sampling > 0] = Template(forms, _registers(scan.filtered(*where), h, slot("f"), []))
         texts.append(templates[sampling > 0].poured({**c.tokens(forms), "bound": str(_bound(sampling))}))
     return texts
 
 
+def _hashed_rows(scan: Scan, columns: Sequence[NumericColumn]) -> list[list[str]]:
+    h = Template(scan.forms, hashed(scan.forms, slot("column")))
+    return [[str(c.at), h.poured({"column": quoted(scan.forms, c.name)})] for c in columns]
+
+
 def _bound(sampling: int) -> int:
-    return (1 << (63 - sampling)) - 1 if not sampling else 1 << (63 - sampling)
+    """The largest of the share 2^-sampling of hashes."""
+    return (1 << (63 - sampling)) - 1
 
 
 def _registers(scan: Scan, h: Node, field: Node, by: Sequence[Node]) -> exp.Select:
@@ -424,11 +434,11 @@ def exact_queries(scan: Scan, columns: Sequence[NumericColumn]) -> list[str]:
         return []
     forms = scan.forms
     if scan.compact:
-        rows = [[number(c.at), hashed(forms, column(c.name))] for c in columns]
-        inner = unpivoted(scan, ("f", "h"), rows, [named(column("f"), "f"), named(column("h"), "h")])
+        inner = unpivoted(scan, ("f", "h"), [named(column("f"), "f"), named(column("h"), "h")])
         distinct = exp.Count(this=exp.Distinct(expressions=[column("h")]))
         outer = scan.regrouped(nested(inner, "hashes"))
-        return [forms.sql(outer.branch(EXACT, column("f"), {"n": distinct}, [column("f")], texts=False))]
+        branch = outer.branch(EXACT, column("f"), {"n": distinct}, [column("f")], texts=False)
+        return [Template(forms, branch).poured(row_tokens(scan, _hashed_rows(scan, columns)))]
     distinct = exp.Count(this=exp.Distinct(expressions=[slot("column")]))
     template = Template(forms, scan.branch(EXACT, slot("f"), {"n": distinct}, texts=False))
     return [template.poured(c.tokens(forms)) for c in columns]
