@@ -1,7 +1,7 @@
-"""Drift: is a window's distribution (or that of several merged windows) another than the reference's? Pure.
+"""Drift: is the distribution of a window, or of several merged ones, another than the reference's? Pure.
 
-A field drifts when its distance exceeds an effect-size floor *after* the distance that two samples of the same
-population would have anyway was taken off, and when chance is ruled out over all fields together.
+A field drifts when its distance, less what two samples of one population would have anyway, exceeds an effect-size floor,
+and chance is ruled out over all fields of the table together. Null, out-of-range and unseen are bins like others.
 """
 
 from __future__ import annotations
@@ -13,20 +13,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri
+from scipy.special import chdtri, ndtri
 
 from mlobs.detectors.verdict import Range, Verdict
+from mlobs.errors import SpecError
 from mlobs.windows import Window
 
 Floats = NDArray[np.float64]
 
 FLOOR = 0.1
 FALSE_ALARM_RATE = 1e-3
-"""Chance of any drift verdict failing on one comparison of a table without drift, over all its fields."""
+"""Chance that any field of a table without drift is said to drift in one comparison."""
+TABLE_SHARE = 0.3
+"""Share of a table's fields (two at least) that must drift before the table itself does."""
+PSEUDO = 0.5
+"""Added to every bin on both sides, so that an empty bin gives a finite and symmetric PSI (Jeffreys' rule)."""
+DISTANCES = ("psi", "jensen_shannon", "hellinger", "total_variation", "ks")
+"""Distances on bins. `psi`: natural logarithm, a divergence. `jensen_shannon`: distance, base 2, in [0, 1]. `hellinger`,
+`total_variation`, `ks`: distances in [0, 1]."""
 
 
 class Distance(NamedTuple):
-    """Distance of one field with what chance explains of it."""
+    """Distance of one field, what chance gives on average, the threshold of drift, and a normal score."""
 
     value: float
     noise: float
@@ -34,92 +42,211 @@ class Distance(NamedTuple):
     score: float
 
 
-def psi_noise(reference: Floats, current: Floats) -> tuple[float, int]:
-    """Factor and degrees of freedom of the PSI of two samples of one population: PSI ~ (1/n + 1/m) chi-squared(k - 1).
+def measure(
+    reference: Floats,
+    current: Floats,
+    *,
+    distance: str = "psi",
+    fields: int = 1,
+    floor: float = FLOOR,
+    past: Floats | None = None,
+) -> Distance:
+    """Distance between two count vectors of shape (n_bins,), with its noise floor and threshold.
 
-    Source: B. Yurdakul, Statistical properties of population stability index, thesis (2018), section 3.
+    Without drift, PSI / (1/n + 1/m) follows a chi-squared distribution of k - 1 degrees of freedom; Jensen-Shannon
+    divergence (natural) and squared Hellinger distance are PSI / 8 to second order; total variation has mean
+    sqrt(2 / pi) * sum of the bins' standard errors / 2; KS has Kolmogorov's tail.
+
+    Args:
+        fields: how many fields are compared at once; the false-alarm rate is divided among them.
+        floor: smallest distance beyond chance that matters.
+        past: distances of earlier windows, if known: the threshold isn't below their largest.
+
+    Source: B. Yurdakul, Statistical properties of population stability index (2018), section 3.
     """
     n, m = float(current.sum()), float(reference.sum())
-    bins = int(((reference + current) > 0).sum())
-    return (1 / n + 1 / m if n and m else math.inf), max(bins - 1, 1)
+    if not n or not m:
+        return Distance(math.nan, math.nan, math.nan, 0.0)
+    used = (reference + current) > 0
+    p, q = _smoothed(reference[used]), _smoothed(current[used])
+    factor, dof = 1 / n + 1 / m, max(int(used.sum()) - 1, 1)
+    alpha = FALSE_ALARM_RATE / max(fields, 1)
+    # few rows a bin make the tail heavier than chi-squared: by simulation, 1 + 3 k / n covers 50 rows and more
+    stretch = 1 + 3 * dof / (n + m) + 1.5 * dof / n
+    psi = float(np.sum((q - p) * np.log(q / p)))
+    chance_psi = factor * float(chdtri(dof, alpha)) * stretch
+    score = (psi / factor - dof) / math.sqrt(2 * dof)
+    if distance == "psi":
+        value, noise, chance = psi, factor * dof, chance_psi
+    elif distance == "jensen_shannon":
+        middle = (p + q) / 2
+        js = float(np.sum(p * np.log(p / middle) + q * np.log(q / middle))) / 2
+        value, noise, chance = (math.sqrt(max(x, 0.0) / math.log(2)) for x in (js, factor * dof / 8, chance_psi / 8))
+    elif distance == "hellinger":
+        value = math.sqrt(max(1 - float(np.sum(np.sqrt(p * q))), 0.0))
+        noise, chance = math.sqrt(factor * dof / 8), math.sqrt(chance_psi / 8)
+    elif distance == "total_variation":
+        se = np.sqrt((p + q) / 2 * (1 - (p + q) / 2) * factor)
+        value = 0.5 * float(np.abs(p - q).sum())
+        noise = 0.5 * math.sqrt(2 / math.pi) * float(se.sum())
+        chance = noise - float(ndtri(alpha)) * 0.5 * float(np.sqrt((se**2).sum()))
+    elif distance == "ks":
+        value = float(np.abs(np.cumsum(p - q)).max())
+        noise, chance = 0.87 * math.sqrt(factor), math.sqrt(-0.5 * math.log(alpha / 2) * factor)
+    else:
+        raise SpecError(f"distance {distance!r} is unknown: use one of {', '.join(DISTANCES)}")
+    threshold = max(floor + noise if distance == "psi" else math.hypot(floor, noise), chance)
+    if past is not None and len(past):
+        threshold = max(threshold, float(np.max(past)) * 1.1)
+    return Distance(value, noise, threshold, score)
 
 
-def _psi(reference: Floats, current: Floats) -> float:
-    k = max(len(reference), 1)
-    p = (reference + 0.5) / (reference.sum() + 0.5 * k)
-    q = (current + 0.5) / (current.sum() + 0.5 * k)
-    return float(np.sum((q - p) * np.log(q / p)))
-
-
-def measure(reference: Floats, current: Floats, *, fields: int = 1, floor: float = FLOOR) -> Distance:
-    """PSI of two count vectors of shape (n_bins,), its noise floor, and the threshold above which it is drift."""
-    factor, dof = psi_noise(reference, current)
-    value = _psi(reference, current)
-    noise = factor * dof
-    chance = factor * float(chdtri(dof, FALSE_ALARM_RATE / max(fields, 1)))
-    return Distance(value, noise, max(floor + noise, chance), (value - noise) / (factor * math.sqrt(2 * dof)))
-
-
-def drift(reference: Any, profile: Any, *, floor: float = FLOOR) -> pd.DataFrame:
+def drift(reference: Any, profile: Any, *, distance: str = "psi", floor: float = FLOOR) -> pd.DataFrame:
     """Distance of every field of a profile from the reference.
 
     Args:
         reference: anything with `.profile`, or a profile itself.
-        profile: the profile to compare, or several windows' profiles, whose rows are taken together.
-        floor: effect size in PSI below which nothing is called drift.
+        profile: the profile to compare; merge several windows' first (`Profile.merged`).
+        distance: one of `DISTANCES`.
+        floor: effect size below which nothing is called drift, whatever the number of rows.
 
     Returns:
-        Frame with one row per field: field, distance ("psi"), value, noise_floor, threshold, verdict.
+        Frame with one row per field both have: field, distance, value, noise_floor, threshold, verdict.
+
+    Raises:
+        SpecError: unknown distance.
     """
     base = getattr(reference, "profile", reference)
-    parts = list(profile) if isinstance(profile, (list, tuple)) else [profile]
+    shared = [
+        name for name in profile.fields if name in base.fields and profile.fields[name].kind == base.fields[name].kind
+    ]
     rows = []
-    shared = [name for name in parts[-1].fields if name in base.fields]
     for name in shared:
-        found = measure(*_counts(base, parts, name), fields=len(shared), floor=floor)
+        found = measure(*_counts(base, profile, name), distance=distance, fields=len(shared), floor=floor)
         failed = found.value > found.threshold
-        rows.append((name, "psi", found.value, found.noise, found.threshold, "failed" if failed else "passed"))
+        rows.append((name, distance, found.value, found.noise, found.threshold, "failed" if failed else "passed"))
     return pd.DataFrame(rows, columns=["field", "distance", "value", "noise_floor", "threshold", "verdict"])
 
 
 def drift_verdicts(
-    reference: Any, profiles: Any, window: Any, *, table: str = "", floor: float = FLOOR, history: Sequence[Any] = ()
+    reference: Any,
+    profiles: Any,
+    window: Any,
+    *,
+    table: str = "",
+    floor: float = FLOOR,
+    distance: str = "psi",
+    history: Sequence[Any] = (),
 ) -> list[Verdict]:
-    """A verdict of check `drift`, metric `psi`, per field; severity `warn`, since the world may have changed.
+    """A verdict of check `drift` per field, and one for the table; severity `warn`, since the world may have changed.
 
     Args:
         reference: anything with `.profile`, or a profile.
-        profiles: the profile of the window, or those of the newest windows, which are merged.
+        profiles: the profile of the window, or those of the newest windows, which are merged: slow drift shows in them.
         window: the newest of these windows.
-        history: profiles of earlier windows; their distances show how far a field strays by itself.
+        distance: one of `DISTANCES`; it is the metric's name.
+        history: profiles of earlier windows (or of earlier merged spans) that were accepted: a field that has been that
+            far from the reference before is not drifting now.
+
+    Returns:
+        Per field metric `distance`; with two fields or more, `drifted_fields` of the table itself, which fails when at
+        least `TABLE_SHARE` of the fields (two at least) drift. `learning` where there are no rows.
     """
     at = Window.of(window)
+    base = getattr(reference, "profile", reference)
     parts = list(profiles) if isinstance(profiles, (list, tuple)) else [profiles]
-    out = []
+    merged = _merged(parts)
     span = "" if len(parts) == 1 else f" over the newest {len(parts)} windows"
-    for row in drift(reference, parts, floor=floor).itertuples():
-        failed = row.verdict == "failed"
-        said = (
-            f"distribution of {row.field}{span} is {'far from' if failed else 'like'} the reference:"
-            f" PSI {row.value:.3f}, threshold {row.threshold:.3f} (chance alone gives about {row.noise_floor:.3f})"
+    shared = [
+        name for name in merged.fields if name in base.fields and merged.fields[name].kind == base.fields[name].kind
+    ]
+    out: list[Verdict] = []
+    drifted = []
+    for name in shared:
+        found = measure(
+            *_counts(base, merged, name), distance=distance, fields=len(shared), floor=floor,
+            past=_past(base, history, name, distance),
+        )  # fmt: skip
+        if math.isnan(found.value):
+            unknown = Range(-math.inf, math.inf, math.nan, 1)
+            reason = f"{name} has no rows{span} to compare with the reference"
+            out.append(Verdict("learning", table, name, distance, "", at, math.nan, unknown, "none", reason, "drift"))
+            continue
+        failed = found.value > found.threshold
+        if failed:
+            drifted.append((found.value / found.threshold, name))
+        label = "PSI" if distance == "psi" else distance.replace("_", " ")
+        reason = (
+            f"the distribution of {name}{span} is {'far from' if failed else 'like'} the reference: {label}"
+            f" {found.value:.3f}, drift above {found.threshold:.3f}; chance alone gives about {found.noise:.3f}"
         )
-        bounds = Range(0.0, float(row.threshold), min(float(row.noise_floor), float(row.threshold)))
+        if failed:
+            reason += _moved(*_counts(base, merged, name), labels=base.distribution(name)[0])
+        bounds = Range(0.0, found.threshold, min(found.noise, found.threshold))
         out.append(
             Verdict(
-                "failed" if failed else "passed", table, str(row.field), "psi", "", at, float(row.value), bounds,
-                "warn" if failed else "none", said, "drift", float(row.value / row.threshold),
+                "failed" if failed else "passed", table, name, distance, "", at, found.value, bounds,
+                "warn" if failed else "none", reason, "drift", found.score,
             )
         )  # fmt: skip
-    return out
+    return [*out, *_table_verdict(table, at, span, drifted, len(shared))]
 
 
-def _counts(base: Any, parts: Sequence[Any], name: str) -> tuple[Floats, Floats]:
-    """Counts of the reference and of all parts together, on the same bins; a bin that one side lacks has none."""
-    first = dict(zip(*base.distribution(name), strict=True))
-    second: dict[Any, float] = {}
-    for part in parts:
-        if name in part.fields:
-            for label, count in zip(*part.distribution(name), strict=True):
-                second[label] = second.get(label, 0.0) + count
-    both = list(dict.fromkeys([*first, *second]))
+def _table_verdict(table: str, at: Window, span: str, drifted: list[tuple[float, str]], fields: int) -> list[Verdict]:
+    if fields < 2:
+        return []
+    most = max(2, math.ceil(TABLE_SHARE * fields))
+    failed = len(drifted) >= most
+    worst = ", ".join(name for _, name in sorted(drifted, reverse=True)[:5])
+    reason = f"{len(drifted)} of {fields} fields drift{span}" + (f", most of all {worst}" if drifted else "")
+    return [
+        Verdict(
+            "failed" if failed else "passed", table, "", "drifted_fields", "", at, float(len(drifted)),
+            Range(0.0, float(most) - 0.5, 0.0), "warn" if failed else "none", reason, "drift", 4.0 * len(drifted) / most,
+        )
+    ]  # fmt: skip
+
+
+def _past(base: Any, history: Sequence[Any], name: str, distance: str) -> Floats | None:
+    values = [
+        measure(*_counts(base, p, name), distance=distance).value
+        for p in history
+        if name in p.fields and p.fields[name].kind == base.fields[name].kind
+    ]
+    return np.array([v for v in values if math.isfinite(v)]) if values else None
+
+
+def _moved(reference: Floats, current: Floats, labels: Sequence[str]) -> str:
+    """Which bin moved most, in words."""
+    if len(labels) != len(reference) or not current.sum() or not reference.sum():
+        return ""
+    p, q = reference / reference.sum(), current / current.sum()
+    at = int(np.argmax(np.abs(q - p)))
+    return f"; {labels[at]} went from {p[at]:.1%} to {q[at]:.1%}"
+
+
+def _merged(parts: Sequence[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    many = getattr(type(parts[0]), "merged", None)
+    if many is not None:
+        return many(parts)
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = merged + part
+    return merged
+
+
+def _smoothed(counts: Floats) -> Floats:
+    grown = counts + PSEUDO
+    return np.asarray(grown / grown.sum())
+
+
+def _counts(base: Any, profile: Any, name: str) -> tuple[Floats, Floats]:
+    labels, counts = base.distribution(name)
+    other_labels, other = profile.distribution(name)
+    if list(labels) == list(other_labels):
+        return np.asarray(counts, float), np.asarray(other, float)
+    both = list(dict.fromkeys([*labels, *other_labels]))
+    first, second = dict(zip(labels, counts, strict=True)), dict(zip(other_labels, other, strict=True))
     return np.array([first.get(b, 0) for b in both], float), np.array([second.get(b, 0) for b in both], float)

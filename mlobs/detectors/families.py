@@ -5,9 +5,10 @@ from __future__ import annotations
 UNJUDGED = frozenset(
     {"sum", "p01", "p20", "p25", "p40", "p60", "p75", "p80", "p99", "unique_rate", "newest_age", "beyond_rate"}
 )
-"""Metrics left to charts: each says again what judged ones say (`sum` is rows times mean, `unique_rate` is distinct over rows, these quantiles
-lie between others), so judging them would spend budget and detect nothing. `newest_age` is the business of freshness, and
-`beyond_rate` measures against the frozen reference, which is drift; minima and maxima are judged against what was learned."""
+"""Metrics left to charts. Each says again what judged ones say (`sum` is rows times mean, `unique_rate` is distinct over
+rows, these quantiles lie between others), so judging them would spend budget and detect nothing. `newest_age` is the
+business of freshness; `beyond_rate` measures against the frozen reference, while minima and maxima are judged against what
+was learned."""
 
 FAMILIES = ("rate", "location", "spread", "volume", "mix", "relation", "never seen", "trend")
 RATE, LOCATION, SPREAD, VOLUME, MIX, RELATION, NOVELTY, TREND = range(8)

@@ -207,7 +207,8 @@ class Learner:
         status[~measured | (columns.quantile & expected.lumpy)] = UNMEASURED
         judged = Judged(
             status, np.where(above | never | extreme, score, -score), excess, *(np.full(len(kind), np.nan) for _ in range(3)),
-            never, np.maximum(MIN_WINDOWS - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y, self._drifting(y, expected, columns, never),
+            never, np.maximum(MIN_WINDOWS - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
+            self._drifting(y, expected, columns, never),
         )  # fmt: skip
         if bounds:
             self._bounds(judged, row, columns, limit, extreme, flipped, potential)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mlobs.detectors import learner as states
 from mlobs.detectors import wording
 from mlobs.detectors.families import ONE_SIDED, QUANTILES, TRENDED, UNJUDGED, check_of, family_of
+from mlobs.detectors.feedback import Exceptions, Exempt, Said
 from mlobs.detectors.learner import EXTREME, Columns, Judged, Learner
 from mlobs.detectors.novelty import DEFAULT_PRIOR, LEARNED_ONCE, PRIORS
 from mlobs.detectors.series import KINDS, Key, Row, Series
@@ -28,6 +29,10 @@ from mlobs.spec import Field
 from mlobs.windows import DAY, Window
 
 MONTH = timedelta(days=30)
+RECENT = 3
+"""Newest profiles that are kept, to recognise a delivery that repeats one of them."""
+SKETCH_ERROR = 0.08
+"""Overlaps up to here (two standard errors of the row sketch) count as none."""
 SNAPSHOT = 28
 """Windows between two kept copies of the learned state, from which an older window can be judged again quickly."""
 STATUS: tuple[Status, ...] = ("passed", "failed", "learning")
@@ -50,6 +55,8 @@ class TableMonitor:
         false_alarms_per_month: windows with a false alarm that are acceptable in 30 days, over all metrics together.
         cadence: length of one window; weekday effects are learned for windows of a day, and hours of the day for none.
         fields: observe only these fields (names or `Field`s); None means all.
+        feedback: what people said of verdicts, as history remembers it; see `mlobs.detectors.feedback`.
+        holidays: dates on which levels, mix and volume are let off; see `mlobs.detectors.feedback.holidays_of`.
 
     Raises:
         SpecError: when the budget or the cadence is not above 0.
@@ -65,6 +72,8 @@ class TableMonitor:
         false_alarms_per_month: float = 1.0,
         cadence: timedelta = DAY,
         fields: Iterable[str | Field] | None = None,
+        feedback: Iterable[Said] = (),
+        holidays: Collection[date] = (),
     ) -> None:
         if not false_alarms_per_month > 0:
             raise SpecError(f"table {table!r}: false_alarms_per_month must be above 0, got {false_alarms_per_month}")
@@ -74,6 +83,8 @@ class TableMonitor:
         self.false_alarms_per_month = false_alarms_per_month
         self.cadence = cadence
         self.fields = None if fields is None else frozenset(f.name if isinstance(f, Field) else f for f in fields)
+        self._exceptions = Exceptions(table, feedback, holidays)
+        self._profiles: dict[Window, Measured] = {}
         self._series = Series()
         self._columns = _columns([], np.zeros(0, np.int8))
         self._failed: dict[Window, frozenset[Key]] = {}
@@ -93,7 +104,8 @@ class TableMonitor:
                 that fail by the monitor's own judgement. A first alert is not learned from.
         """
         at = Window.of(window)
-        place = self._series.put(at, self._align(profile))
+        place = self._series.put(at, self._align(profile, at))
+        self._keep(profile, at)
         self._failed[at] = frozenset((v.field, v.metric, v.segment) for v in verdicts if v.failed)
         if place < self._learned:
             self._rewind(place)
@@ -109,25 +121,49 @@ class TableMonitor:
             Verdicts of the checks `field_health`, `volume` and `mix`. Empty when nothing could be measured.
         """
         at = Window.of(window)
-        row = self._align(profile)
+        row = self._align(profile, at)
         learner = self._at(bisect_left(self._series.windows, at))
         row = self._complete(row, profile.rows)
         judged = learner.judge(row, self._columns, self._weekday(at))
         return [*self._verdicts(judged, row, at), *self._trends(learner, judged, row, at)]
 
+    def told(self, feedback: Iterable[Said], holidays: Collection[date] = ()) -> None:
+        """Replace all feedback and holidays; what was learned is learned anew under them."""
+        self._exceptions = Exceptions(self.table, feedback, holidays)
+        self._rewind(0)
+
     # -- history -------------------------------------------------------------------------------------------------
 
-    def _align(self, profile: Measured) -> Row:
+    def _align(self, profile: Measured, at: Window) -> Row:
         keep = self.fields
         found = [
             m
             for m in profile.measurements()
             if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
         ]
+        found += self._repeated(profile, at)
         row = self._series.align(found)
         if len(self._series.keys) > len(self._columns):
             self._columns = _columns(self._series.keys, self._series.kinds)
         return row
+
+    def _repeated(self, profile: Measured, at: Window) -> list[Measurement]:
+        """The share of rows that the newest earlier delivery had, too; a stale batch has all of them."""
+        overlap = getattr(profile, "overlap", None)
+        earlier = [w for w in self._profiles if w < at]
+        if overlap is None or not earlier or not profile.rows:
+            return []
+        share = float(overlap(self._profiles[max(earlier)]))
+        if not np.isfinite(share):
+            return []
+        share = share if share > SKETCH_ERROR else 0.0
+        return [Measurement("", "overlap_rate", "rate", share, profile.rows, round(share * profile.rows))]
+
+    def _keep(self, profile: Measured, at: Window) -> None:
+        if hasattr(profile, "overlap") and profile.rows:
+            self._profiles[at] = profile
+            for old in sorted(self._profiles)[:-RECENT]:
+                del self._profiles[old]
 
     def _complete(self, row: Row, rows: float) -> Row:
         """A row over all columns, in which a category or segment that is known and wasn't measured has none of the rows."""
@@ -167,7 +203,10 @@ class TableMonitor:
                 if key in series.index:
                     failed[series.index[key]] = True
             nothing = np.zeros(len(columns), bool)
-            learner.learn(row, columns, day, judged, failed=failed, skip=nothing, accept=nothing)
+            let = self._exceptions.on(window, series.keys)
+            accept = let.accept if let else nothing
+            skip = _left_out(let, judged) if let else nothing
+            learner.learn(row, columns, day, judged, failed=failed, skip=skip, accept=accept)
             if keep and (place + 1) % SNAPSHOT == 0:
                 self._snapshots[place + 1] = copy.deepcopy(learner)
 
@@ -181,6 +220,8 @@ class TableMonitor:
 
     def _verdicts(self, j: Judged, row: Row, at: Window) -> list[Verdict]:
         out = []
+        let = self._exceptions.on(at, self._series.keys)
+        off = (let.accept | _left_out(let, j)) if let else np.zeros(len(j.status), bool)
         for i in np.flatnonzero(j.status != states.UNMEASURED):
             field, metric, segment = self._series.keys[i]
             value, status = float(row.values[i]), STATUS[j.status[i]]
@@ -189,14 +230,17 @@ class TableMonitor:
                 bounds = Range(-np.inf, np.inf, center, int(j.missing[i]))
             else:
                 bounds = Range(float(j.low[i]), float(j.high[i]), center)
+            excused = status == "failed" and bool(off[i])
             severity: Severity = "none"
-            if status == "failed":
+            if status == "failed" and not excused:
                 severity = severity_of(metric, segment, value, center)
             facts = wording.Facts(
                 field, metric, segment, value, row.counts[i], row.rows[i], bounds, int(j.seen[i]), int(j.rows_seen[i]),
                 bool(j.never[i]), bool(self._columns.kind[i] == EXTREME),
             )  # fmt: skip
             reason = wording.sentence(status, facts)
+            if excused and let:
+                status, reason = "passed", f"{reason}; let off ({let.why})"
             check = check_of(field, metric, segment)
             score = float(np.nan_to_num(j.score[i]))
             out.append(
@@ -207,13 +251,14 @@ class TableMonitor:
     def _trends(self, learner: Learner, j: Judged, row: Row, at: Window) -> list[Verdict]:
         """Verdicts on slow drift, metric `<metric>_trend`: the mean of the newest week against that of the four before."""
         d = j.drifting
+        let = self._exceptions.on(at, self._series.keys)
         week, past, low, high = (
             learner.original(v, row, self._columns) for v in (d.week, d.past, d.past - d.reach, d.past + d.reach)
         )
         out = []
         for i in np.flatnonzero(d.judged):
             field, metric, segment = self._series.keys[i]
-            failed = bool(d.failed[i])
+            failed = bool(d.failed[i]) and not (let and (let.accept | let.skip | let.lenient)[i])
             value, center = float(week[i]), float(past[i])
             bounds = Range(min(float(low[i]), center), max(float(high[i]), center), center)
             reason = wording.trend(failed, field, metric, value, bounds)
@@ -226,6 +271,11 @@ class TableMonitor:
                 )
             )  # fmt: skip
         return out
+
+
+def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:
+    """Metrics that can't fail and aren't learned from: muted ones, and on exceptional days all but impossible values."""
+    return np.asarray(let.skip | (let.lenient & ~judged.never))
 
 
 def _columns(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
