@@ -169,7 +169,9 @@ def _learned(
         ]
         chosen = _Chosen(profile.rows, tuple(measured))
         for verdict in monitor.judge(chosen, window):
-            told[verdict.field, verdict.metric, verdict.segment][window] = verdict
+            key = (verdict.field, verdict.metric, verdict.segment)
+            if key in told:
+                told[key][window] = verdict
         monitor.observe(chosen, window, failed.get(window, ()))
     return told
 
