@@ -7,8 +7,8 @@ error here is a delete-one-window jackknife (Efron and Stein 1981), which holds 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -330,3 +330,69 @@ def logit_bin(probability: float) -> int:
     """The bin of a probability, as the query computes it: its log-odds times 20, floored, clamped to +-200."""
     p = min(max(probability, 1e-15), 1 - 1e-15)
     return math.floor(min(max(math.log(p / (1 - p)), -10.0), 10.0) * LOGIT_BINS_PER_UNIT)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """What one segment adds to the error above a norm.
+
+    Attributes:
+        segment: `field=value`.
+        error: its error, with `standard_error` over windows and `rows` labelled rows.
+        norm: the error it is held against.
+        excess: (error - norm) x rows, in the metric's unit times rows; below 0 when the segment is better than its norm.
+        share: of the summed excess of all segments of the same field that lie above their norm, in [0, 1].
+        sure: whether the error lies above the norm with 95% one-sided confidence.
+    """
+
+    segment: str
+    error: float
+    standard_error: float
+    rows: int
+    norm: float
+    excess: float
+    share: float
+    sure: bool
+
+
+def excess_by_segment(
+    segments: Mapping[str, Sequence[AccuracyState]],
+    norms: Mapping[str, float] | float,
+    metric: str,
+    *,
+    min_rows: int = 100,
+) -> list[Excess]:
+    """Which segments carry the excess error, the largest share first.
+
+    Args:
+        segments: segment -> its states, one a window. Segments of one field ("origin=JFK", "origin=EWR") are weighed
+            against each other.
+        norms: the error each segment is held against (its own earlier error, so that a segment that was always hard isn't
+            blamed for a change), or one norm for all (the cross-validated error).
+        min_rows: labelled rows below which a segment is left out.
+
+    >>> late = AccuracyState("regression", 100, labelled=100, sums={"abs_error": 3000.0})
+    >>> same = AccuracyState("regression", 300, labelled=300, sums={"abs_error": 6000.0})
+    >>> [(e.segment, e.share) for e in excess_by_segment({"origin=JFK": [same], "origin=LGA": [late]}, 20.0, "mae")]
+    [('origin=LGA', 1.0), ('origin=JFK', 0.0)]
+    """
+    found: list[Excess] = []
+    for segment, states in segments.items():
+        if not states:
+            continue
+        value = estimate(states, metric)
+        norm = norms if isinstance(norms, (int, float)) else norms.get(segment, math.nan)
+        if value.rows < min_rows or not math.isfinite(norm):
+            continue
+        sure = value.value - value.bound(0.95) > norm
+        excess = (value.value - norm) * value.rows
+        found.append(Excess(segment, value.value, value.standard_error, value.rows, norm, excess, 0.0, sure))
+    totals: dict[str, float] = {}
+    for e in found:
+        totals[_field(e)] = totals.get(_field(e), 0.0) + max(0.0, e.excess)
+    shared = [replace(e, share=max(0.0, e.excess) / totals[_field(e)] if totals[_field(e)] else 0.0) for e in found]
+    return sorted(shared, key=lambda e: (-e.share, -e.excess, e.segment))
+
+
+def _field(excess: Excess) -> str:
+    return excess.segment.partition("=")[0]

@@ -143,7 +143,7 @@ class Tracking:
             notes = {"promoted_at": at.isoformat(), "promoted_by": by, "promoted_because": reason}
             if before is not None and before.version != version.version:
                 notes["replaced"] = before.version
-            self._tag(version, notes)
+            self._note(version, notes, reason)
             self.client.set_registered_model_alias(version.model, CHAMPION, version.version)
             self.client.set_registered_model_tag(version.model, f"{TAG}champion", version.version)
             if CHALLENGER in self.version(version.model, version.version).aliases:
@@ -153,7 +153,7 @@ class Tracking:
     def refuse(self, version: Version, *, reason: str, at: datetime) -> Version:
         """Write down that a challenger was not promoted, and why; the champion is not touched."""
         with self._speaking(f"refuse version {version.version} of model {version.model!r}"):
-            self._tag(version, {"refused_at": at.isoformat(), "refused_because": reason})
+            self._note(version, {"refused_at": at.isoformat(), "refused_because": reason}, reason)
             if CHALLENGER in self.version(version.model, version.version).aliases:
                 self.client.delete_registered_model_alias(version.model, CHALLENGER)
             return self.version(version.model, version.version)
@@ -175,7 +175,9 @@ class Tracking:
                 )
         return self.promote(self.version(model, to), by=by, reason=reason, at=at)
 
-    def _tag(self, version: Version, notes: Mapping[str, str]) -> None:
+    def _note(self, version: Version, notes: Mapping[str, str], reason: str) -> None:
+        """Audit tags, and the reason where MLflow's own page of the version shows it."""
+        self.client.update_model_version(version.model, version.version, description=reason)
         for name, value in notes.items():
             self.client.set_model_version_tag(version.model, version.version, TAG + name, value)
 
