@@ -225,17 +225,6 @@ def chi_squared_one_sample(p: ArrayLike, q: ArrayLike) -> ChiSquared:
 # Between a field's states in two profiles
 
 
-def _edges(state: NumericState) -> tuple[Floats, Floats]:
-    """The distribution function of a state as a broken line: values, and the share at or below each.
-
-    Rows lie evenly between the smallest and the largest value of their bin.
-    """
-    lows, highs = state.bounds
-    ends = np.cumsum(state.counts) / state.counts.sum()
-    starts = np.concatenate([[0.0], ends[:-1]])
-    return np.stack([lows, highs], 1).reshape(-1), np.stack([starts, ends], 1).reshape(-1)
-
-
 def _at(values: Floats, shares: Floats, x: Floats, side: str) -> Floats:
     """The broken line at `x`, its jumps taken from the left or from the right."""
     index = np.searchsorted(values, x, side="right" if side == "right" else "left")
@@ -255,7 +244,7 @@ def wasserstein(reference: NumericState, state: NumericState) -> float:
     """
     if not len(reference.counts) or not len(state.counts):
         return math.nan
-    (x1, f1), (x2, f2) = _edges(reference), _edges(state)
+    (x1, f1), (x2, f2) = reference.cumulative(), state.cumulative()
     x = np.unique(np.concatenate([x1, x2]))
     if len(x) < 2:
         return 0.0

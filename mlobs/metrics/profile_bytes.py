@@ -28,6 +28,7 @@ from mlobs.states import (
     UnprofiledState,
 )
 from mlobs.states.distinct import REGISTERS
+from mlobs.states.grid import HALF
 from mlobs.states.packing import pack, unpack
 from mlobs.windows import Window
 
@@ -209,8 +210,7 @@ def _numeric_arrays(states: list[NumericState]) -> Arrays:
         "n_bins": _joined([s.counts for s in states], np.int64),
         "n_lows": _joined([s.lows for s in exact], np.float64),
         "n_highs": _joined([s.highs for s in exact], np.float64),
-        "n_low8": _joined([s.lows for s in rough], np.uint8),
-        "n_high8": _joined([s.highs for s in rough], np.uint8),
+        "n_ends": _joined([s.lows * 8 + s.highs for s in rough], np.uint8),
         "n_sketched": np.array([s.registers is not None for s in states], np.uint8),
         "n_registers": _joined([s.registers for s in sketched], np.uint8),
         "n_family": np.array([families.index(s.family) for s in states], np.int64),
@@ -218,7 +218,7 @@ def _numeric_arrays(states: list[NumericState]) -> Arrays:
     }
 
 
-_BEFORE = 101
+_BEFORE = HALF + 1
 """Bins are kept as steps from here, so that all of them are positive."""
 
 
@@ -241,7 +241,8 @@ def _numeric_states(arrays: Arrays, grids: list[Grid]) -> Any:
             lows, highs = arrays["n_lows"][exact_at : exact_at + used], arrays["n_highs"][exact_at : exact_at + used]
             exact_at += used
         else:
-            lows, highs = arrays["n_low8"][rough_at : rough_at + used], arrays["n_high8"][rough_at : rough_at + used]
+            packed = arrays["n_ends"][rough_at : rough_at + used]
+            lows, highs = packed >> 3, packed & 7
             rough_at += used
         sketch = None
         if arrays["n_sketched"][i]:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HALF = 100
-"""Bins on each side of the centre: 200 in all."""
+HALF = 200
+"""Bins on each side of the centre: 400 in all."""
 
 LARGEST = 1e140
 """Finite values beyond this magnitude fall into the outermost bins; squares below it can't overflow."""
@@ -25,7 +25,7 @@ LARGEST = 1e140
 SMALLEST = 1e-140
 """Where an engine raises on underflow, values below this magnitude are binned as 0."""
 
-_CONFINED = 98
+_CONFINED = HALF - 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Grid:
         """The grid with 0 as a bin boundary that is closest to `centre` and `scale`.
 
         >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9])
-        array([-71, -72])
+        array([-143, -144])
         """
         scale = float(min(max(scale, 1e-100), 1e100))
         centre = float(min(max(centre, -LARGEST), LARGEST))
@@ -97,7 +97,7 @@ class Grid:
 
     @property
     def edges(self) -> Floats:
-        """The 201 edges of the fine bins, from -inf to inf."""
+        """The 401 edges of the fine bins, from -inf to inf."""
         if self._edges is None:
             object.__setattr__(self, "_edges", self.value(np.arange(-HALF, HALF + 1, dtype=np.float64)))
         assert self._edges is not None

@@ -19,7 +19,13 @@ from mlobs.states import distinct as sketches
 from mlobs.states.grid import HALF, Floats, Grid, Ints
 
 EXACT_BINS = 24
-"""Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/255 of the bin."""
+"""Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/7 of the bin."""
+
+STEPS = 7
+"""Positions inside a bin are rounded outwards to one of so many steps."""
+
+_SLOPED = 30
+"""Rows that a bin needs for a slope inside it to be told from its neighbours."""
 
 
 def _no_ints() -> Ints:
@@ -43,7 +49,7 @@ class NumericState:
         low, high: smallest and largest finite value, NaN when there are none.
         bins, counts: occupied fine bins, ascending, and finite values in each.
         lows, highs: smallest and largest value in each of these bins: values (float64) for at most `EXACT_BINS` bins,
-            else positions inside the bin in 255ths, rounded outwards (uint8); `bounds` gives values for both.
+            else positions inside the bin in 7ths, rounded outwards (uint8); `bounds` gives values for both.
         registers: distinct sketch of the values that aren't null; None when none was taken.
         sampling: the registers are of the share 2^-sampling of the hash space.
         family: which hash function filled the registers.
@@ -118,6 +124,61 @@ class NumericState:
             self.__dict__["_bounds"] = known
         return known
 
+    @property
+    def slopes(self) -> Floats:
+        """How the density changes inside each bin, as the logarithm of its ratio from one end to the other; 0 is even.
+
+        Told from the densities of both neighbours, where there are rows enough, and from the mean of all values.
+        """
+        known: Floats | None = self.__dict__.get("_slopes")
+        if known is None:
+            known = self.__dict__["_slopes"] = self._sloped()
+        return known
+
+    def _sloped(self) -> Floats:
+        slopes = np.zeros(len(self.bins))
+        if len(self.bins) < 3:
+            return slopes
+        low, high = self.bounds
+        n = (self.counts - self.at_zero).astype(np.float64)
+        with np.errstate(all="ignore"):
+            width, middle = high - low, low / 2 + high / 2
+            density = np.log(n / width)
+            lean = (density[2:] - density[:-2]) / (middle[2:] - middle[:-2]) * width[1:-1]
+            ends = (density[[1, -1]] - density[[0, -2]]) / (middle[[1, -1]] - middle[[0, -2]]) * width[[0, -1]]
+        slopes[1:-1], slopes[[0, -1]] = lean, ends
+        enough = np.concatenate([[False], n >= _SLOPED, [False]])
+        around = np.concatenate([[True], n >= _SLOPED / 3, [True]])
+        told = enough[1:-1] & around[:-2] & around[2:] & np.isfinite(slopes)
+        return self._to_mean(np.where(told, np.clip(slopes, -20.0, 20.0), 0.0), n, low, width)
+
+    def _to_mean(self, slopes: Floats, n: Floats, low: Floats, width: Floats) -> Floats:
+        """The slopes, changed so that the bins' means add up to the mean that is known.
+
+        What is missing is shared out by how uncertain a bin's sum is: (n - 2) width^2 / 12, its ends being known.
+        """
+        doubt = np.maximum(n - 2.0, 0.0) * width**2
+        if not math.isfinite(self.mean) or not doubt.sum() > 0 or not np.isfinite(doubt.sum()):
+            return slopes
+        for _ in range(2):
+            steep = np.where(np.abs(slopes) > 1e-3, slopes, 1.0)
+            inside = np.where(np.abs(slopes) > 1e-3, 1.0 / -np.expm1(-steep) - 1.0 / steep, 0.5)
+            missing = float(np.sum(self.counts * (self.mean - low)) - np.sum(n * width * inside))
+            change = np.where(doubt > 0, missing * doubt / doubt.sum() / np.maximum(n, 1.0) / np.where(width > 0, width, 1.0), 0.0)
+            slopes = np.clip(slopes + 12.0 * change, -20.0, 20.0)
+        return slopes
+
+    @property
+    def at_zero(self) -> Ints:
+        """How many rows of each bin are exactly 0, where the bin begins with 0; else 0."""
+        result = np.zeros(len(self.bins), np.int64)
+        if self.zeros and len(self.bins):
+            low, _ = self.bounds
+            first = int(np.searchsorted(low, 0.0))
+            if first < len(low) and low[first] == 0.0:
+                result[first] = min(self.zeros, int(self.counts[first]))
+        return result
+
     def quantiles(self, q: Sequence[float] | Floats) -> Floats:
         """Quantiles of the finite values at `q` in [0, 1], by interpolation between a bin's smallest and largest value.
 
@@ -129,15 +190,46 @@ class NumericState:
         ends = np.cumsum(self.counts)
         rank = at * (ends[-1] - 1)
         index = np.minimum(np.searchsorted(ends, rank, side="right"), len(ends) - 1)
-        inside = rank - (ends[index] - self.counts[index])
-        span = self.counts[index] - 1
-        share = np.where(span > 0, np.minimum(inside / np.maximum(span, 1), 1.0), 0.5)
+        zeros = self.at_zero[index]
+        inside = rank - (ends[index] - self.counts[index]) - zeros
+        span = self.counts[index] - zeros - 1
+        share = np.where(span > 0, np.clip(inside / np.maximum(span, 1), 0.0, 1.0), np.where(zeros > 0, inside >= 0, 0.5))
+        slope = self.slopes[index]
+        with np.errstate(all="ignore"):
+            bent = np.log1p(share * np.expm1(slope)) / slope
+        share = np.where(np.abs(slope) > 1e-3, bent, share)
         lows, highs = self.bounds
         low, high = lows[index], highs[index]
         with np.errstate(all="ignore"):
             value = low * (1.0 - share) + high * share
-        result: Floats = np.where(low == high, low, value)
+        result: Floats = np.where((low == high) | (inside < 0), low, value)
         return result
+
+    def cumulative(self) -> tuple[Floats, Floats]:
+        """The distribution function of the finite values as a broken line: values, and the share at or below each.
+
+        A jump is two points of one value. Two arrays of one length; empty without finite values.
+        """
+        if not len(self.counts):
+            return _no_floats(), _no_floats()
+        lows, highs = self.bounds
+        total = float(self.counts.sum())
+        ends = np.cumsum(self.counts) / total
+        starts = ends - self.counts / total
+        jumps = starts + self.at_zero / total
+        slope = self.slopes[:, None]
+        step = np.linspace(0.0, 1.0, 9)[None, :]
+        with np.errstate(all="ignore"):
+            bent = np.where(np.abs(slope) > 1e-3, np.expm1(slope * step) / np.expm1(slope), step)
+            values = lows[:, None] * (1.0 - step) + highs[:, None] * step
+        shares = jumps[:, None] + (ends - jumps)[:, None] * bent
+        steep = np.abs(self.slopes) > 0.05
+        keep = np.zeros(values.shape, np.bool_)
+        keep[steep], keep[:, 0], keep[:, -1] = True, True, True
+        values = np.concatenate([lows[:, None], values], axis=1)
+        shares = np.concatenate([starts[:, None], shares], axis=1)
+        keep = np.concatenate([(jumps > starts)[:, None], keep], axis=1)
+        return values[keep], shares[keep]
 
     def __add__(self, other: NumericState) -> NumericState:
         return NumericState.merged([self, other])
@@ -245,7 +337,7 @@ def _merged_bins(states: Sequence[NumericState]) -> tuple[Ints, Ints, NDArray[An
     lows, highs = (
         (np.full(size, np.inf), np.full(size, -np.inf))
         if exact
-        else (np.full(size, 255, np.uint8), np.zeros(size, np.uint8))
+        else (np.full(size, STEPS, np.uint8), np.zeros(size, np.uint8))
     )
     for s in states:
         at = s.bins + HALF
@@ -273,16 +365,16 @@ def confined(
     """
     if lows.dtype == np.uint8 or (len(bins) <= EXACT_BINS and not always):
         return lows, highs
-    inside = (grid.position(np.concatenate([lows, highs])) - np.concatenate([bins, bins])) * 255.0
-    outer = np.where(bins < 0, 0.0, 255.0)
-    inside = np.clip(np.where(np.isfinite(inside), inside, np.concatenate([outer, outer])), 0.0, 255.0)
+    inside = (grid.position(np.concatenate([lows, highs])) - np.concatenate([bins, bins])) * float(STEPS)
+    outer = np.where(bins < 0, 0.0, float(STEPS))
+    inside = np.clip(np.where(np.isfinite(inside), inside, np.concatenate([outer, outer])), 0.0, float(STEPS))
     size = len(bins)
     return np.floor(inside[:size]).astype(np.uint8), np.ceil(inside[size:]).astype(np.uint8)
 
 
 def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
     """Values at positions inside bins, within the state's own smallest and largest value."""
-    values = grid.value(bins + inside / 255.0)
+    values = grid.value(bins + inside / STEPS)
     if grid.decimals >= 0:
         rounded = np.round(values, grid.decimals)
         values = np.where(grid.bins(np.nan_to_num(rounded)) == bins, rounded, values)

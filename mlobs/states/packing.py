@@ -1,7 +1,8 @@
-"""Arrays to compact bytes and back: a JSON header beside byte-shuffled columns, deflated. No pickle, no I/O.
+"""Arrays to compact bytes and back: a JSON header, then each array deflated by itself. No pickle, no I/O.
 
-Layout: magic (6 bytes), format version (1 byte), then deflated: header length (4 bytes, little endian), JSON header,
-array data. Integers are stored in the smallest type that holds them.
+Layout: magic (6 bytes), format version (1 byte), length of the deflated header (4 bytes, little endian), header, arrays.
+Integers are stored in the smallest type that holds them, their bytes regrouped by significance; an array is deflated
+with or without looking for repetitions, whichever is shorter.
 """
 
 from __future__ import annotations
@@ -28,17 +29,25 @@ def _smallest(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype("<i8")
 
 
+def _deflated(raw: bytes) -> bytes:
+    plain = zlib.compress(raw, 6)
+    coder = zlib.compressobj(6, strategy=zlib.Z_HUFFMAN_ONLY)
+    counted = coder.compress(raw) + coder.flush()
+    return min(plain, counted, key=len)
+
+
 def pack(magic: bytes, version: int, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Bytes that `unpack` turns back into the same header and arrays (integers come back as int64 or uint64)."""
-    layout = []
-    data = []
+    """Bytes that `unpack` turns back into the same header and arrays."""
+    layout, data = [], []
     for name, array in arrays.items():
         small = _smallest(np.ascontiguousarray(array))
-        layout.append([name, small.dtype.str, array.dtype.str, len(small)])
-        data.append(small.view(np.uint8).reshape(len(small), small.itemsize).T.tobytes())
-    text = json.dumps({"header": header, "arrays": layout}, ensure_ascii=False, separators=(",", ":")).encode()
-    body = len(text).to_bytes(4, "little") + text + b"".join(data)
-    return magic + bytes([version]) + zlib.compress(body, 6)
+        raw = small.view(np.uint8).reshape(len(small), small.itemsize).T.tobytes()
+        kept = _deflated(raw) if len(raw) > 64 else raw
+        layout.append([name, small.dtype.str, array.dtype.str, len(small), len(kept)])
+        data.append(kept)
+    text = json.dumps({"header": header, "arrays": layout}, ensure_ascii=False, separators=(",", ":"))
+    head = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
+    return magic + bytes([version]) + len(head).to_bytes(4, "little") + head + b"".join(data)
 
 
 def unpack(magic: bytes, version: int, data: bytes, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -50,24 +59,24 @@ def unpack(magic: bytes, version: int, data: bytes, what: str) -> tuple[dict[str
     if not isinstance(data, (bytes, bytearray, memoryview)) or bytes(data[: len(magic)]) != magic:
         raise ProfileError(f"these bytes hold no {what}: they don't begin with {magic!r}")
     data = bytes(data)
-    found = data[len(magic)] if len(data) > len(magic) else -1
+    start = len(magic) + 1
+    found = data[start - 1] if len(data) >= start else -1
     if found != version:
         raise ProfileError(
             f"this {what} has format version {found}, and this mlobs reads version {version}:"
             " read it with the mlobs that wrote it, or profile the rows again"
         )
     try:
-        body = zlib.decompress(data[len(magic) + 1 :])
-        length = int.from_bytes(body[:4], "little")
-        content = json.loads(body[4 : 4 + length])
-        offset = 4 + length
+        offset = start + 4 + int.from_bytes(data[start : start + 4], "little")
+        content = json.loads(zlib.decompress(data[start + 4 : offset]).decode("utf-8", "surrogatepass"))
         arrays: dict[str, NDArray[Any]] = {}
-        for name, stored, original, size in content["arrays"]:
+        for name, stored, original, size, length in content["arrays"]:
             kind = np.dtype(stored)
-            raw = np.frombuffer(body, np.uint8, size * kind.itemsize, offset)
-            offset += size * kind.itemsize
-            plain = np.ascontiguousarray(raw.reshape(kind.itemsize, size).T).view(kind).reshape(size)
-            arrays[name] = plain.astype(original)
+            kept = data[offset : offset + length]
+            offset += length
+            raw = kept if size * kind.itemsize <= 64 else zlib.decompress(kept)
+            columns = np.frombuffer(raw, np.uint8, size * kind.itemsize).reshape(kind.itemsize, size)
+            arrays[name] = np.ascontiguousarray(columns.T).view(kind).reshape(size).astype(original)
         header: dict[str, Any] = content["header"]
     except (zlib.error, ValueError, KeyError, TypeError) as error:
         raise ProfileError(f"this {what} is damaged and can't be read ({error}): profile the rows again") from error
