@@ -1,9 +1,10 @@
 """Opt-in speed for a replay: Dagster's SQLite storages keep their connections, and don't wait for the disk.
 
-Dagster opens a connection, with a new engine, for every event: three quarters of the time of a short run. A replay can
-be repeated, so a power cut may cost its instance; a killed process costs nothing. Files and layout stay Dagster's own,
-and other processes (the UI) may read them meanwhile. Changes one instance object of one process, for the length of a
-`with` block.
+Dagster opens a connection, with a new engine, for every event: three quarters of the time of a short run. Measured on 2
+quiet cores, a run of two assets and two check ops with ten evaluations: 0.45 s as it is, 0.35 s without fsync, 0.12 s
+with kept connections. A replay can be repeated, so a power cut may cost its instance; a killed process costs nothing.
+Files and layout stay Dagster's own, and other processes (the UI) may read them meanwhile. Changes one instance object
+of one process, for the length of a `with` block.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,25 @@ SHARDS = 4
 
 
 @contextmanager
-def fast_storage(instance: dg.DagsterInstance, *, fsync: bool = False) -> Iterator[dg.DagsterInstance]:
+def fast_storage(
+    instance: dg.DagsterInstance, *, fsync: bool = False, capture_output: bool = False
+) -> Iterator[dg.DagsterInstance]:
     """Keeps SQLite connections of this instance open inside the block; other storages are left as they are.
 
     Args:
         instance: an instance on SQLite files (local, `DagsterInstance.local_temp`).
         fsync: wait for the disk at each commit, as Dagster does.
+        capture_output: keep stdout and stderr of each run, as Dagster does by starting two processes for each.
     """
     from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 
     with ExitStack() as stack:
+        logs = instance.compute_log_manager
+        if not capture_output and isinstance(logs, LocalComputeLogManager):
+            stack.enter_context(_replaced(logs, "capture_logs", _uncaptured(logs)))
         if isinstance(instance.event_log_storage, SqliteEventLogStorage):
             stack.enter_context(_event_log(instance.event_log_storage, fsync))
         for storage in (instance.run_storage, instance.schedule_storage):
@@ -65,6 +73,20 @@ def _replaced(target: Any, name: str, value: Callable[..., Any]) -> Iterator[Non
         yield
     finally:
         delattr(target, name)
+
+
+def _uncaptured(logs: Any) -> Callable[..., Any]:
+    """Runs leave the mark that their output is complete, and no output."""
+    from dagster._core.storage.compute_log_manager import CapturedLogContext
+
+    @contextmanager
+    def capture_logs(log_key: Sequence[str]) -> Iterator[Any]:
+        yield CapturedLogContext(log_key)
+        done = Path(logs.complete_artifact_path(log_key))
+        done.parent.mkdir(parents=True, exist_ok=True)
+        done.touch()
+
+    return capture_logs
 
 
 @contextmanager
