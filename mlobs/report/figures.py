@@ -267,7 +267,9 @@ def clonable(kind: str) -> dict[str, Any]:
 
     figure, parts = FIGURES[kind]()
     named = {name: part.id for name, part in parts.items()}
-    return {"item": json_item(figure), "parts": named, "height": figure.height}
+    axis = figure.xaxis[0]
+    clock = axis.ticker.id if type(axis).__name__ == "DatetimeAxis" else ""
+    return {"item": json_item(figure), "parts": named, "height": figure.height, "clock": clock}
 
 
 def library() -> str:

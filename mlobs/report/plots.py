@@ -80,15 +80,15 @@ def _reach(windows: Sequence[Window], others: Sequence[datetime]) -> dict[str, i
 
 
 def _bounds(series: Series) -> tuple[list[float | None], list[float | None]]:
-    """The expected range for drawing: an infinite bound ends a little outside of what was measured."""
-    seen = [v for v in (*series.values, *series.low, *series.high) if math.isfinite(v)]
+    """The expected range for drawing; it ends one span of the values beyond them, so that they stay readable."""
+    seen = [v for v in series.values if math.isfinite(v)]
     least, most = (min(seen), max(seen)) if seen else (0.0, 1.0)
-    pad = (most - least) * 0.05 or 1.0
+    pad = (most - least) or abs(most) * 0.5 or 1.0
     low, high = [], []
     for a, b in zip(series.low, series.high, strict=True):
         learnt = not (math.isnan(a) or math.isnan(b))
-        low.append(max(a, least - pad) if learnt else math.nan)
-        high.append(min(b, most + pad) if learnt else math.nan)
+        low.append(min(max(a, least - pad), most + pad) if learnt else math.nan)
+        high.append(max(min(b, most + pad), least - pad) if learnt else math.nan)
     return _plain(low), _plain(high)
 
 

@@ -179,7 +179,7 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
         tables=(features, predictions, actuals),
         incidents=(
             c.IncidentLine(
-                "inc-3",
+                "3",
                 "open",
                 "error",
                 at(-1),
@@ -189,7 +189,7 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
                 ("flights.features", "arrival_delay"),
             ),
             c.IncidentLine(
-                "inc-2",
+                "2",
                 "resolved",
                 "error",
                 at(120),
@@ -198,9 +198,7 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
                 "Volume and mix failed for 7 windows.",
                 ("flights.features", "predictions", "arrival_delay"),
             ),
-            c.IncidentLine(
-                "inc-1", "acknowledged", "warn", at(60), None, "New destinations", "", ("flights.features",)
-            ),
+            c.IncidentLine("1", "acknowledged", "warn", at(60), None, "New destinations", "", ("flights.features",)),
         ),
         versions=(
             c.VersionCard(

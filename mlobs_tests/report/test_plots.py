@@ -15,20 +15,28 @@ NAN, INF = math.nan, math.inf
 
 def test_days_stand_in_their_middle_and_gaps_are_null():
     series = c.Series(
-        pages.days(2), (1.23456, NAN), (NAN, 0.0), (NAN, 2.0), (NAN, 1.0), ("learning", "passed"), ("", "")
+        pages.days(2), (1.23456, NAN), (NAN, 1.0), (NAN, 1.5), (NAN, 1.2), ("learning", "passed"), ("", "")
     )
     columns = plots.history_plot("mean", series).columns["points"]
     assert columns["t"] == [1356998400000 + 43200000, 1357084800000 + 43200000]
     assert columns["value"] == [1.235, None]
-    assert columns["low"] == [None, 0.0]
+    assert columns["low"] == [None, 1.0]
 
 
-def test_an_open_ended_range_is_drawn_to_a_little_beyond_what_was_measured():
-    series = c.Series(pages.days(2), (10.0, 30.0), (-INF, 0.0), (20.0, INF), (9, 9), ("passed", "error"), ("", "why"))
+def test_a_range_is_drawn_to_one_span_beyond_the_values_at_most():
+    values, low, high = (10.0, 30.0, 20.0), (-INF, 0.0, -1e60), (20.0, INF, 1e60)
+    states, reasons = ("passed", "error", "passed"), ("", "why", "")
+    series = c.Series(pages.days(3), values, low, high, (9, 9, 9), states, reasons)
     columns = plots.history_plot("mean", series).columns
-    assert columns["points"]["low"] == [-1.5, 0.0]
-    assert columns["points"]["high"] == [20.0, 31.5]
+    assert columns["points"]["low"] == [-10.0, 0.0, -10.0]
+    assert columns["points"]["high"] == [20.0, 50.0, 50.0]
     assert columns["failed"]["text"] == ["why"]
+
+
+def test_a_range_of_a_constant_stays_near_it():
+    series = c.Series(pages.days(1), (100.0,), (-INF,), (INF,), (100.0,), ("passed",), ("",))
+    points = plots.history_plot("mean", series).columns["points"]
+    assert (points["low"], points["high"]) == ([50.0], [150.0])
 
 
 def test_a_rate_has_percent_on_its_axis():

@@ -61,6 +61,9 @@
       const labels = part("axis").major_label_overrides;
       labels.entries = labels.entries.map(([at, text]) => [at, text.length > 15 ? text.slice(0, 14) + "…" : text]);
     }
+    if (figure.clock) {
+      (found.get(figure.clock).attributes ??= {}).desired_num_ticks = Math.max(2, Math.min(9, Math.floor((element.clientWidth - 60) / 85)));
+    }
     const root = found.get(item.root_id).attributes;
     if (coarse) root.toolbar.attributes.active_drag = null;  // a finger scrolls the page
     if (narrow.matches && plot.kind === "accuracy") root.height = 260;
