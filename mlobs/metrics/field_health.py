@@ -7,8 +7,10 @@ rows that have a value for everything else. `Measurement.rows` is always that de
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+
+import numpy as np
 
 from mlobs.metrics.measurement import Measurement, MetricKind
 from mlobs.states import (
@@ -21,6 +23,7 @@ from mlobs.states import (
     TimestampState,
 )
 from mlobs.states.categorical import FORMS, mean_length
+from mlobs.states.numeric import quantiles_of
 
 QUANTILES = {
     "p01": 0.01, "p05": 0.05, "p20": 0.2, "p25": 0.25, "p40": 0.4, "p50": 0.5,
@@ -31,7 +34,7 @@ QUANTILES = {
 SHARES = 20
 """Shares are measured of the reference's most frequent levels, at most so many."""
 
-_PROBABILITIES = tuple(QUANTILES.values())
+_PROBABILITIES = np.array(list(QUANTILES.values()))
 
 
 def rate(field: str, metric: str, count: int, rows: int, segment: str = "") -> Measurement:
@@ -39,13 +42,31 @@ def rate(field: str, metric: str, count: int, rows: int, segment: str = "") -> M
     return Measurement(field, metric, "rate", count / rows if rows else math.nan, rows, count, segment)
 
 
+def measured_fields(
+    fields: Mapping[str, FieldState], end: datetime | None = None, *, unshared: Container[str] = ()
+) -> list[Measurement]:
+    """All metrics of all fields; shares of categories are left out for the fields in `unshared`."""
+    numeric = {name: s for name, s in fields.items() if isinstance(s, NumericState)}
+    quantiles = dict(zip(numeric, quantiles_of(list(numeric.values()), _PROBABILITIES).tolist(), strict=True))
+    result: list[Measurement] = []
+    for name, state in fields.items():
+        result += field_measurements(name, state, end, shares=name not in unshared, quantiles=quantiles.get(name))
+    return result
+
+
 def field_measurements(
-    name: str, state: FieldState, end: datetime | None = None, *, shares: bool = True
+    name: str,
+    state: FieldState,
+    end: datetime | None = None,
+    *,
+    shares: bool = True,
+    quantiles: Sequence[float] | None = None,
 ) -> list[Measurement]:
     """All metrics of a field; `end` is the end of the window, from which the age of the newest timestamp is taken."""
     result = [rate(name, "null_rate", state.nulls, state.rows)]
     if isinstance(state, NumericState):
-        result += _numeric(name, state)
+        known = state.quantiles(_PROBABILITIES).tolist() if quantiles is None else quantiles
+        result += _numeric(name, state, known)
     elif isinstance(state, CategoricalState):
         result += _categorical(name, state, shares)
     elif isinstance(state, BooleanState):
@@ -55,7 +76,7 @@ def field_measurements(
     return result
 
 
-def _numeric(name: str, s: NumericState) -> Iterable[Measurement]:
+def _numeric(name: str, s: NumericState, quantiles: Sequence[float]) -> Iterable[Measurement]:
     n = s.finite
     yield rate(name, "nan_rate", s.nans, s.rows)
     yield rate(name, "inf_rate", s.positive_inf + s.negative_inf, s.rows)
@@ -69,7 +90,7 @@ def _numeric(name: str, s: NumericState) -> Iterable[Measurement]:
     yield Measurement(name, "sum", location, s.sum, n)
     yield Measurement(name, "min", "extreme", s.low, n)
     yield Measurement(name, "max", "extreme", s.high, n)
-    for metric, value in zip(QUANTILES, s.quantiles(_PROBABILITIES).tolist(), strict=True):
+    for metric, value in zip(QUANTILES, quantiles, strict=True):
         yield Measurement(name, metric, location, value, n)
     yield from _distinct(name, s.distinct, s.rows - s.nulls)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from mlobs.errors import ProfileError, nearest
-from mlobs.metrics.field_health import age, between_fields, field_measurements, rate
+from mlobs.metrics.field_health import age, between_fields, measured_fields, rate
 from mlobs.metrics.measurement import Measurement
 from mlobs.states import FieldState, PairState, ResidualState, RowSketch
 from mlobs.windows import Window
@@ -143,9 +143,7 @@ class Profile:
     def _measure(self) -> list[Measurement]:
         end = self.window.end if self.window else None
         split = {key.split("=", 1)[0].removesuffix(" is null") for key in self.segments}
-        result: list[Measurement] = []
-        for name, state in self.fields.items():
-            result += field_measurements(name, state, end, shares=name not in split)
+        result = measured_fields(self.fields, end, unshared=split)
         result += between_fields(self.pairs.values(), self.relations.values())
         result.append(Measurement("", "rows", "count", float(self.rows), self.rows, self.rows))
         if self.duplicate_keys is not None:

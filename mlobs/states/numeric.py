@@ -164,7 +164,9 @@ class NumericState:
             steep = np.where(np.abs(slopes) > 1e-3, slopes, 1.0)
             inside = np.where(np.abs(slopes) > 1e-3, 1.0 / -np.expm1(-steep) - 1.0 / steep, 0.5)
             missing = float(np.sum(self.counts * (self.mean - low)) - np.sum(n * width * inside))
-            change = np.where(doubt > 0, missing * doubt / doubt.sum() / np.maximum(n, 1.0) / np.where(width > 0, width, 1.0), 0.0)
+            change = np.where(
+                doubt > 0, missing * doubt / doubt.sum() / np.maximum(n, 1.0) / np.where(width > 0, width, 1.0), 0.0
+            )
             slopes = np.clip(slopes + 12.0 * change, -20.0, 20.0)
         return slopes
 
@@ -185,25 +187,7 @@ class NumericState:
         NaN when there are no finite values. Within .01 sd of the exact ones from the 1st to the 99th percentile.
         """
         at = np.asarray(q, dtype=np.float64)
-        if not len(self.counts):
-            return np.full(at.shape, math.nan)
-        ends = np.cumsum(self.counts)
-        rank = at * (ends[-1] - 1)
-        index = np.minimum(np.searchsorted(ends, rank, side="right"), len(ends) - 1)
-        zeros = self.at_zero[index]
-        inside = rank - (ends[index] - self.counts[index]) - zeros
-        span = self.counts[index] - zeros - 1
-        share = np.where(span > 0, np.clip(inside / np.maximum(span, 1), 0.0, 1.0), np.where(zeros > 0, inside >= 0, 0.5))
-        slope = self.slopes[index]
-        with np.errstate(all="ignore"):
-            bent = np.log1p(share * np.expm1(slope)) / slope
-        share = np.where(np.abs(slope) > 1e-3, bent, share)
-        lows, highs = self.bounds
-        low, high = lows[index], highs[index]
-        with np.errstate(all="ignore"):
-            value = low * (1.0 - share) + high * share
-        result: Floats = np.where((low == high) | (inside < 0), low, value)
-        return result
+        return quantiles_of([self], at.reshape(-1))[0].reshape(at.shape)
 
     def cumulative(self) -> tuple[Floats, Floats]:
         """The distribution function of the finite values as a broken line: values, and the share at or below each.
@@ -374,8 +358,58 @@ def confined(
 
 def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
     """Values at positions inside bins, within the state's own smallest and largest value."""
-    values = grid.value(bins + inside / STEPS)
-    if grid.decimals >= 0:
-        rounded = np.round(values, grid.decimals)
-        values = np.where(grid.bins(np.nan_to_num(rounded)) == bins, rounded, values)
-    return np.clip(values, low, high)
+    return _values_at(bins + inside / STEPS, bins, grid.centre, grid.scale, grid.decimals, low, high)
+
+
+def _values_at(position: Floats, bins: Ints, centre: Any, scale: Any, decimals: Any, low: Any, high: Any) -> Floats:
+    u = position / HALF
+    with np.errstate(all="ignore"):
+        values = centre + scale * u / (1.0 - np.abs(u))
+        if np.any(np.asarray(decimals) >= 0):
+            unit = 10.0 ** np.maximum(decimals, 0)
+            rounded = np.rint(values * unit) / unit
+            d = rounded - centre
+            same = np.floor(HALF * d / (scale + np.abs(d))) == bins
+            values = np.where(same & (np.asarray(decimals) >= 0), rounded, values)
+    return np.minimum(np.maximum(values, low), high)
+
+
+def quantiles_of(states: Sequence[NumericState], q: Floats) -> Floats:
+    """Quantiles of several fields at once, shape (len(states), len(q)); see `NumericState.quantiles`."""
+    result = np.full((len(states), len(q)), math.nan)
+    filled = [i for i, s in enumerate(states) if len(s.counts)]
+    if not filled:
+        return result
+    some = [states[i] for i in filled]
+    sizes = np.array([len(s.counts) for s in some])
+    stop = np.cumsum(sizes)[:, None]
+    start = stop - sizes[:, None]
+    counts = np.concatenate([s.counts for s in some])
+    bins = np.concatenate([s.bins for s in some])
+    raw = np.stack([np.concatenate([s.lows for s in some]), np.concatenate([s.highs for s in some])]).astype(np.float64)
+    ends = np.cumsum(counts)
+    total = ends[stop - 1] - ends[start] + counts[start]
+    before = ends[start] - counts[start]
+    rank = q[None, :] * (total - 1) + before
+    index = np.minimum(np.searchsorted(ends, rank, side="right"), stop - 1)
+    around = np.stack([np.maximum(index - 1, start), index, np.minimum(index + 1, stop - 1)])
+    frame = np.array([(s.grid.centre, s.grid.scale, s.grid.decimals, s.low, s.high, s.zeros) for s in some]).T[
+        :, None, :, None
+    ]
+    exact = np.array([s.lows.dtype == np.float64 for s in some])[None, :, None]
+    kept, here = raw[:, around], bins[around]
+    lows, highs = np.where(exact, kept, _values_at(here + kept / STEPS, here, *frame[:5]))
+    low, high, count = lows[1], highs[1], counts[index]
+    zeros = np.where(low == 0.0, np.minimum(frame[5, 0], count), 0)
+    inside = rank - (ends[index] - count) - zeros
+    span = count - zeros - 1
+    with np.errstate(all="ignore"):
+        density = np.log(counts[around] / (highs - lows))
+        middle = lows / 2 + highs / 2
+        slope = np.clip((density[2] - density[0]) / (middle[2] - middle[0]) * (high - low), -20.0, 20.0)
+        share = np.where(span > 0, np.clip(inside / span, 0.0, 1.0), np.where(zeros > 0, inside >= 0, 0.5))
+        bent = np.log1p(share * np.expm1(slope)) / slope
+        share = np.where((count >= _SLOPED) & (np.abs(slope) > 1e-3), bent, share)
+        value = low * (1.0 - share) + high * share
+    result[filled] = np.where((low == high) | (inside < 0), low, value)
+    return result
