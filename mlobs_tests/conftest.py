@@ -43,6 +43,16 @@ def wanted_engines() -> list[str]:
     return found
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of a service that MLOBS_TEST_ENGINES leaves out."""
+    services = {"postgres": "postgres_server", "spark": "spark_home_session"}
+    absent = {fixture for name, fixture in services.items() if name not in wanted_engines()}
+    left_out = [item for item in items if absent & set(getattr(item, "fixturenames", ()))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 # Postgres
 
 

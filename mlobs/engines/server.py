@@ -79,7 +79,7 @@ def server_engine(url: str) -> ServerWarehouse:
     """
     try:
         parsed = sqlalchemy.make_url(url)
-    except failures.ArgumentError as error:
+    except (failures.ArgumentError, ValueError) as error:
         raise WarehouseError("the warehouse URL can't be read: give dialect+driver://user@host/database") from error
     name = parsed.get_backend_name()
     if name not in _DIALECTS:
@@ -237,7 +237,9 @@ class ServerWarehouse(Warehouse):
                     f"can't be reached ({_first(error.orig)}); check that it is up, and the URL", error
                 ) from error
             missing = code in ("42P01", "42703", "3F000", "") and isinstance(error, failures.DatabaseError)
-            raise refused(words, error, unknown=missing, misfit=code.startswith("22")) from error
+            raise refused(
+                words, error, unknown=missing, misfit=code.startswith("22") or isinstance(error, failures.DataError)
+            ) from error
         except failures.SQLAlchemyError as error:
             raise refused(str(error), error) from error
 

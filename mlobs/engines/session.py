@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -44,8 +45,8 @@ NEW = "__mlobs_new"
 class SparkSessionEngine(Warehouse):
     """A Spark session (4.0 or newer).
 
-    A landing in a Delta or Iceberg table is one MERGE. A managed Parquet or ORC table is written anew beside the old one,
-    which it then replaces: its cost is that of the whole table, so keep large tables in Delta or Iceberg. A landing that
+    A landing in a Delta or Iceberg table is one MERGE. A managed Parquet or ORC table without partitions is written anew
+    beside the old one, which it then replaces: it costs as much as the whole table, so keep large ones in Delta or Iceberg. A landing that
     was killed between the two last steps is finished by whoever asks for the table next.
     """
 
@@ -119,10 +120,11 @@ class SparkSessionEngine(Warehouse):
                 properties = hands.properties(table) if there else {}
                 if properties.get("provider", "") in _MERGE_FORMATS:
                     return merge_rows(hands, self.forms, table, window, delivery)
-                if there and (properties.get("type") != "MANAGED" or properties.get("provider") not in _FILE_FORMATS):
+                replaceable = properties.get("type") == "MANAGED" and properties.get("provider") in _FILE_FORMATS
+                if there and not (replaceable and not hands.partitioned(table)):
                     raise DataError(
                         f"{where}: a {properties.get('type', 'view').lower()} {properties.get('provider', '')} table can't be"
-                        " replaced all or nothing; land into a managed Parquet or ORC table, or Delta or Iceberg"
+                        " replaced all or nothing; land into Delta, Iceberg, or a managed Parquet or ORC table without partitions"
                     )
                 return self._rewrite(hands, table, window, delivery)
         except RefusedError as error:
@@ -134,6 +136,8 @@ class SparkSessionEngine(Warehouse):
         fitted = fit_delivery(hands, self.forms, table, window, delivery)
         if fitted.create and not fitted.new:
             return Landing(0, {}, None, 0)
+        if fitted.create:
+            _check_names(table)
         if fitted.create and table.schema:
             hands.do(statements.create_schema(table))
         old = {} if fitted.create else hands.describe(Source.table(table.path).select())
@@ -144,16 +148,10 @@ class SparkSessionEngine(Warehouse):
         if staged is not None:
             branches.append(_new_rows(fitted, list(old), staged))
         query = exp.union(*branches, distinct=False) if len(branches) > 1 else branches[0]
-        writer = hands.session.sql(self.sql(query)).write
-        if not fitted.create:
-            writer = writer.format(hands.properties(table)["provider"])
-            if parts := hands.partitions(table):
-                writer = writer.partitionBy(*parts)
-        else:
-            writer = writer.format("parquet")
+        kept_format = "parquet" if fitted.create else hands.properties(table)["provider"]
         new = _beside(table.path)
         hands.do(statements.drop_table(table_node(new)))
-        writer.saveAsTable(self.sql(table_node(new)))
+        hands.spark.sql(self.sql(query)).write.format(kept_format).saveAsTable(self.sql(table_node(new)))
         if not fitted.create:
             hands.do(statements.drop_table(table_node(table.path)))
         hands.do(statements.rename_table(new, table.path))
@@ -181,10 +179,10 @@ class _Hands:
     """The session, lent to a landing."""
 
     def __init__(self, engine: SparkSessionEngine, session: Any) -> None:
-        self._engine, self.session = engine, session
+        self._engine, self.spark = engine, session
 
     def has(self, path: Sequence[str]) -> bool:
-        catalog, name = self.session.catalog, self._name(path)
+        catalog, name = self.spark.catalog, self._name(path)
         if catalog.tableExists(name):
             return True
         if not path[-1].isidentifier() or not catalog.tableExists(self._name(_beside(path))):
@@ -196,43 +194,49 @@ class _Hands:
         return self._engine.sql(table_node(path))
 
     def describe(self, query: exp.Expr) -> dict[str, str]:
-        return _described(self.session.sql(self._engine.sql(query)))
+        return _described(self.spark.sql(self._engine.sql(query)))
 
     def do(self, statement: exp.Expression) -> None:
-        self.session.sql(self._engine.sql(statement))
+        self.spark.sql(self._engine.sql(statement))
 
     def count(self, query: exp.Expression) -> int | None:
         try:
             with _speaking():
-                return int(self.session.sql(self._engine.sql(query)).collect()[0][0])
+                return int(self.spark.sql(self._engine.sql(query)).collect()[0][0])
         except RefusedError as error:
             if error.misfit:
                 return None
             raise
 
     def stage(self, table: Table, rows: pa.Table) -> exp.Expression:
-        frame = self.session.createDataFrame(rows, schema=self._schema(rows))
+        frame = self.spark.createDataFrame(rows, schema=self._schema(rows))
         return table_node((self._engine._view(frame, "staged"),))
 
     def write(self, node: exp.Expression, rows: pa.Table) -> None:
-        self.session.createDataFrame(rows, schema=self._schema(rows)).write.insertInto(self._engine.sql(node))
+        self.spark.createDataFrame(rows, schema=self._schema(rows)).write.insertInto(self._engine.sql(node))
 
     def _schema(self, rows: pa.Table) -> Any:
         kinds = {field.name: column_type(field.type) for field in rows.schema}
-        return self.session.sql(self._engine.sql(statements.nulls_of({n: k for n, k in kinds.items() if k}))).schema
+        return self.spark.sql(self._engine.sql(statements.nulls_of({n: k for n, k in kinds.items() if k}))).schema
 
     def properties(self, table: Table) -> dict[str, str]:
         """Type (MANAGED, EXTERNAL, VIEW) and provider of a table."""
-        lines = self.session.sql(
-            self._engine.sql(exp.Describe(this=table_node(table.path), style="EXTENDED"))
-        ).collect()
+        lines = self.spark.sql(self._engine.sql(exp.Describe(this=table_node(table.path), style="EXTENDED"))).collect()
         found = {row[0].lower(): row[1] for row in lines if row[0] in ("Type", "Provider")}
         return {name: value.lower() if name == "provider" else value for name, value in found.items()}
 
-    def partitions(self, table: Table) -> list[str]:
-        return [
-            column.name for column in self.session.catalog.listColumns(self._name(table.path)) if column.isPartition
-        ]
+    def partitioned(self, table: Table) -> bool:
+        return any(column.isPartition for column in self.spark.catalog.listColumns(self._name(table.path)))
+
+
+def _check_names(table: Table) -> None:
+    """Spark would refuse the table after it has made the schema."""
+    for name in table.path:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise WarehouseError(
+                f"table {table.id!r}: Spark's catalog takes letters, digits and _ only in the names of tables and schemas;"
+                f" rename {name!r}"
+            )
 
 
 def _new_rows(fitted: Plan, old: list[str], staged: exp.Expression) -> exp.Select:
