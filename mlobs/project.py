@@ -134,6 +134,17 @@ class Project:
         """The file of an SQLite history; None for a server's or an in-memory one."""
         return database_file(self.placed(self.history))
 
+    def deployment(self) -> dict[str, Any]:
+        """What `mlobs.build_definitions` takes beside the models: `build_definitions(project.models, **project.deployment())`."""
+        given: dict[str, Any] = {
+            "warehouse": self.placed(self.warehouse),
+            "history": self.placed(self.history),
+            "tracking": self.placed(self.tracking),
+            "routes": self.routes,
+            "report": str(self.report_folder),
+        }
+        return given | ({"clock": self.clock} if self.clock else {})
+
     def open(self) -> Opened:
         """What the project lives on; each part opens when it is first asked for."""
         return Opened(self)

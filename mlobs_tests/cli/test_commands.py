@@ -179,6 +179,24 @@ def test_init_writes_a_project_that_loads_with_the_names_given(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_init_writes_loads_in_dagster(tmp_path):
+    assert spawn(tmp_path, "init", "app", "--model", "eta").returncode == 0
+    program = (
+        "from definitions import defs; print(*sorted(s.key.to_user_string() for s in defs.resolve_all_asset_specs()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=tmp_path / "app",
+        env=environment(DAGSTER_DISABLE_TELEMETRY="yes"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"features", "predictions", "actuals", "eta/performance"} <= set(done.stdout.split())
+
+
+@pytest.mark.slow
 def test_ctrl_c_leaves_finished_windows_and_the_next_run_goes_on(shop, tmp_path):
     done = spawn(tmp_path, "init", "--sample")
     assert done.returncode == 0
