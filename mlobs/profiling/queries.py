@@ -340,7 +340,9 @@ def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: i
 def _limited(query: exp.Select, limit: int | None) -> exp.Select:
     if limit is None:
         return query
-    return exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
+    bounded = exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
+    # nested once more: a branch of a UNION may not end in LIMIT
+    return exp.Select(expressions=[exp.Star()]).from_(nested(bounded, "bounded"), copy=False)
 
 
 def follow_up_templates(scan: Scan) -> dict[int, Template]:
