@@ -228,7 +228,11 @@ def _drifts(e: Evidence) -> list[RootCause]:
 
 
 def _segments(e: Evidence) -> list[RootCause]:
-    """Segments in which the error rose, by how much more of the excess they hold than of the rows."""
+    """Segments in which the error rose, by how much more of the excess they hold than of the rows.
+
+    They count half when the rise came with a new version, or may be one of the labels that are known.
+    """
+    suspected = max(_doubt(e), float(any(_took_over_at_onset(e, v) for v in e.versions)))
     found = []
     for changes in (e.segments or {}).values():
         total = sum(c.rows_after for c in changes)
@@ -247,7 +251,7 @@ def _segments(e: Evidence) -> list[RootCause]:
                 if o is not c and o.rows_before and o.rows_after
             ]
             rest = sum(r * w for r, w in others) / sum(w for _, w in others) if others else 0.0
-            sure = _chance_ruled_out(rise - rest, c.standard_error)
+            sure = _chance_ruled_out(rise - rest, c.standard_error) * (1.0 - suspected / 2)
             sentence = (
                 f"error rose from {c.error_before:.3g} to {c.error_after:.3g} where {c.segment}:"
                 f" {min(share, 1.0):.0%} of the rise comes from its {weight:.0%} of the rows"
@@ -287,28 +291,36 @@ def _mix(e: Evidence) -> list[RootCause]:
         said = f"share of {mover.segment} went from {was:.0%} to {now:.0%}"
         sentence = f"the mix of {name} moved to harder rows: {said}; that is {min(share, 1.0):.0%} of the rise"
         seen = [v.reason for v in e.verdicts if v.failed and v.detector in ("mix", "volume")]
-        found.append(_cause("mix", mover.segment, share, 1.0, sentence, (said, *seen[:3])))
+        found.append(_cause("mix", mover.segment, share, 1.0 - _doubt(e) / 2, sentence, (said, *seen[:3])))
     return found
 
 
 def _versions(e: Evidence) -> list[RootCause]:
-    """Versions whose first windows are worse than the last ones of the version before."""
+    """Versions whose first windows are worse than the last ones of the version before.
+
+    One that took over just when the error rose has all of the rise against it; another only its own step, and less of
+    that when a single segment got worse, which a version seldom does.
+    """
+    alone = max((c.score / SURENESS["segment"] for c in _segments(e)), default=0.0)
     found = []
     for v in e.versions:
         step = v.error_after - v.error_before
         if not step > 0:
             continue
-        sure = _chance_ruled_out(step, v.standard_error) * _even(e)
+        if _took_over_at_onset(e, v):
+            share, sure = 1.0, _chance_ruled_out(e.fall.excess, e.fall.standard_error)
+        else:
+            share, sure = step / e.fall.excess, _chance_ruled_out(step, v.standard_error) * (1.0 - alone / 2)
         change = f"from {v.error_before:.3g} to {v.error_after:.3g}"
         sentence = f"version {v.version} took over from {v.previous} at {v.at:%Y-%m-%d}, and the error went {change}"
-        found.append(_cause("version", v.version, step / e.fall.excess, sure, sentence, (f"{e.fall.metric} {change}",)))
+        sure *= 1.0 - _doubt(e) / 2
+        found.append(_cause("version", v.version, share, sure, sentence, (f"{e.fall.metric} {change}",)))
     return found
 
 
-def _even(e: Evidence) -> float:
-    """1 when all segments got worse alike, as under a worse version; less when one segment alone did."""
-    found = [c.score / SURENESS["segment"] for c in _segments(e)]
-    return 1.0 - 0.5 * max(found, default=0.0)
+def _took_over_at_onset(e: Evidence, change: VersionChange) -> bool:
+    """Whether the version took over with the first window of the fall, and the error rose from there."""
+    return change.at == e.fall.window.start and change.error_after > change.error_before
 
 
 def _labels(e: Evidence) -> list[RootCause]:
@@ -322,11 +334,15 @@ def _labels(e: Evidence) -> list[RootCause]:
 
 
 def _doubt(e: Evidence) -> float:
-    """How far missing labels put the measured error in doubt, in [0, 1]: fully when a third of the usual ones is missing."""
+    """The share of the excess that missing labels may explain, in [0, 1].
+
+    If the rows without label had half the error of the others, the error of all rows would be lower by half the missing
+    share of it.
+    """
     if e.labels is None or not e.labels.usual > 0:
         return 0.0
     missing = (e.labels.usual - e.labels.now) / e.labels.usual
-    return min(1.0, 3.0 * missing) if missing > 0 else 0.0
+    return min(1.0, missing / 2 * e.fall.after / e.fall.excess) if missing > 0 else 0.0
 
 
 def _harder(e: Evidence) -> list[RootCause]:

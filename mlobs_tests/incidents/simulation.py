@@ -6,6 +6,8 @@ thing goes wrong. Besides, harmless things happen: an unimportant field moves, o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -15,9 +17,12 @@ import pandas as pd
 
 from mlobs.detectors import TableMonitor
 from mlobs.detectors.drift import drift_verdicts
+from mlobs.engines import connect
+from mlobs.engines.protocol import Engine
 from mlobs.history import History
 from mlobs.incidents import Evidence, RootCause, gather, root_causes
-from mlobs.profiling import Reference, profile
+from mlobs.metrics.profiles import Profile
+from mlobs.profiling import Reference, learn_reference, profile_windows
 from mlobs.spec import Model, Table
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window, instant
@@ -29,6 +34,7 @@ ORIGINS = ["EWR", "JFK", "LGA"]
 SHARES = [0.5, 0.3, 0.2]
 NOISE = {"EWR": 4.0, "JFK": 8.0, "LGA": 20.0}
 KINDS = ("field broken", "segment lost", "concept drift", "version regressed", "labels late")
+TABLE = Table("features", time="at", key="id", fields=[*FIELDS, "origin"], segments="origin")
 LINEAGE = {"features": [], "actuals": [], "predictions": ["features"], "delay.performance": ["predictions", "actuals"]}
 
 
@@ -141,9 +147,10 @@ class Scenario:
                 history.save_version("delay", version, day(at).start, info)
                 history.record_promotion("delay", version, day(at).start, "mlobs", "")
             measured = {day(n): {self.version(n): states} for n, states in enumerate(accuracies)}
-            for number in range(CLEAN, CLEAN + BAD):
-                frame, predicted, known = self.go_wrong(self.rows(number, self.random))
-                found = profile(frame[[*FIELDS, "origin"]], reference=reference, window=None)
+            bad = {n: self.go_wrong(self.rows(n, self.random)) for n in range(CLEAN, CLEAN + BAD)}
+            found_of = profiled({n: frame for n, (frame, _, _) in bad.items()}, reference)
+            for number, (frame, predicted, known) in bad.items():
+                found = found_of[number]
                 verdicts = monitor.judge(found, day(number))
                 monitor.observe(found, day(number), verdicts)
                 recent.append(found)
@@ -153,13 +160,15 @@ class Scenario:
                 history.save_verdicts("features", day(number), checks, verdicts, day(number).end)
                 measured[day(number)] = {self.version(number): states_of(frame, predicted, known)}
             history.save_accuracies("delay", measured, day(CLEAN + BAD).end)
-            bad = Window(day(CLEAN).start, day(CLEAN + BAD - 1).end)
-            found = gather(history, model, bad, LINEAGE)
+            fall = Window(day(CLEAN).start, day(CLEAN + BAD - 1).end)
+            found = gather(history, model, fall, LINEAGE)
         assert found is not None
         return found
 
-    def causes(self) -> list[RootCause]:
-        return root_causes(self.evidence())
+    def explained(self) -> tuple[bool, list[RootCause]]:
+        """Whether accuracy really fell (by more than two standard errors), and why it did."""
+        evidence = self.evidence()
+        return evidence.fall.excess > 2 * evidence.fall.standard_error, root_causes(evidence)
 
     def importances(self) -> dict[str, float]:
         """Rise of the mean absolute error when a field is shuffled, as training measures it."""
@@ -177,11 +186,35 @@ class Scenario:
 def clean_days(seed: int):
     """(reference, profiles, accuracy states) of the clean days of a world."""
     scenario, random = Scenario(KINDS[0], seed), np.random.default_rng(1000 + seed)
-    days = [scenario.rows(number, random) for number in range(CLEAN)]
-    features = [frame[[*FIELDS, "origin"]] for frame in days]
-    reference = Reference.learn(pd.concat(features, ignore_index=True), segments=("origin",))
-    states = [states_of(frame, scenario.predict(frame), np.ones(len(frame), bool)) for frame in days]
-    return reference, [profile(frame, reference=reference) for frame in features], states
+    days = {number: scenario.rows(number, random) for number in range(CLEAN)}
+    with landed(days) as engine:
+        reference = learn_reference(engine, TABLE, [day(number) for number in days])
+        profiles = profile_windows(engine, TABLE, [day(number) for number in days], reference)
+    states = [states_of(frame, scenario.predict(frame), np.ones(len(frame), bool)) for frame in days.values()]
+    return reference, [profiles[day(number)] for number in days], states
+
+
+@contextmanager
+def landed(days: dict[int, pd.DataFrame]) -> Iterator[Engine]:
+    """An engine with these days' features in its table."""
+    parts = [
+        frame[[*FIELDS, "origin"]].assign(
+            at=day(number).start.replace(tzinfo=None), id=np.arange(len(frame)) + 10000 * number
+        )
+        for number, frame in days.items()
+    ]
+    engine = connect("duckdb:///:memory:")
+    try:
+        engine.land(TABLE, Window(day(min(days)).start, day(max(days)).end), pd.concat(parts, ignore_index=True))
+        yield engine
+    finally:
+        engine.close()
+
+
+def profiled(days: dict[int, pd.DataFrame], reference: Reference) -> dict[int, Profile]:
+    with landed(days) as engine:
+        found = profile_windows(engine, TABLE, [day(number) for number in days], reference)
+    return {number: found[day(number)] for number in days}
 
 
 def states_of(frame: pd.DataFrame, predicted: pd.Series, known: np.ndarray) -> dict[str, AccuracyState]:

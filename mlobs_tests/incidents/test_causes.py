@@ -113,9 +113,19 @@ def test_a_version_that_is_worse_is_named_and_one_that_is_not_is_not():
     assert found.sentence == "version 3 took over from 2 at 2013-03-28, and the error went from 20 to 26"
 
 
+def test_a_version_that_came_with_the_rise_comes_before_the_segment_where_it_shows_most():
+    origins = [SegmentChange("origin=EWR", 500, 500, 5, 17, 0.5), SegmentChange("origin=LGA", 500, 500, 35, 35, 2.0)]
+    change = VersionChange("3", "2", FALL.window.start, 20.0, 26.0, 1.0)
+    evidence = Evidence(FALL, segments={"origin": origins}, versions=[change])
+    assert [c.kind for c in root_causes(evidence)] == ["version", "segment"]
+    before = replace(change, at=instant("2013-03-20"))
+    assert [c.kind for c in root_causes(replace(evidence, versions=[before]))] == ["segment", "version"]
+
+
 def test_late_labels_are_named():
     (found,) = root_causes(Evidence(FALL, labels=Labels(0.98, 0.55), actuals="actuals"))
-    assert (found.kind, found.subject, found.score) == ("labels", "actuals", 1.0)
+    assert (found.kind, found.subject) == ("labels", "actuals")
+    assert found.share == pytest.approx(0.43 / 0.98 / 2 * 26 / 6)
     assert found.sentence.startswith("labels are late: 55% of predictions have their label, usually 98% do")
 
 
