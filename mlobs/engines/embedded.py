@@ -166,7 +166,7 @@ class DuckDBFile(DuckDB):
             yield kept
             return
         if write:
-            with _writer(str(self.path.absolute())):
+            with self._turn_to_write():
                 connection = self._waited(lambda: duckdb.connect(str(self.path)))
                 with connection:
                     yield _set_up(connection)
@@ -175,6 +175,21 @@ class DuckDBFile(DuckDB):
             raise WarehouseError(f"{self.label} does not exist yet: land a table first, or correct the path")
         with self._waited(self._reader) as connection:
             yield _set_up(connection)
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Writers of one file within this process take turns."""
+        with _WRITERS_GUARD:
+            lock = _WRITERS.setdefault(str(self.path.absolute()), threading.RLock())
+        if not lock.acquire(timeout=self.wait):
+            raise WarehouseLocked(
+                f"{self.label} is being written by another thread of this process, and was not free within {self.wait:g} s;"
+                " end its session, or wait longer"
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _reader(self) -> Connection:
         try:
@@ -267,15 +282,6 @@ class _Through:
 
     def sql(self, text: str) -> Any:
         return self._relation.query("relation", text)
-
-
-@contextmanager
-def _writer(path: str) -> Iterator[None]:
-    """Writers of one file within this process take turns."""
-    with _WRITERS_GUARD:
-        lock = _WRITERS.setdefault(path, threading.RLock())
-    with lock:
-        yield
 
 
 def _set_up(connection: Connection) -> Connection:

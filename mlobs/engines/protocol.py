@@ -54,7 +54,7 @@ class Source:
 
     @classmethod
     def query(cls, sql: str, dialect: str | None = None) -> Source:
-        """The rows of one SELECT, written in `dialect` (the engine's own when it runs there).
+        """The rows of one SELECT, written in `dialect` (None: plain SQL); it is generated anew in the engine's.
 
         Raises:
             WarehouseError: when the text is not exactly one query.

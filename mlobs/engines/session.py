@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -45,9 +46,9 @@ NEW = "__mlobs_new"
 class SparkSessionEngine(Warehouse):
     """A Spark session (4.0 or newer).
 
-    A landing in a Delta or Iceberg table is one MERGE. A managed Parquet or ORC table without partitions is written anew
-    beside the old one, which it then replaces: it costs as much as the whole table, so keep large ones in Delta or Iceberg. A landing that
-    was killed between the two last steps is finished by whoever asks for the table next.
+    A landing in a Delta or Iceberg table is one MERGE. A managed Parquet or ORC table without partitions is written
+    anew beside the old one, which it then replaces: that costs as much as the whole table, so keep large ones in Delta or
+    Iceberg. A landing that was killed between the two last steps is finished by whoever asks for the table next.
     """
 
     def __init__(self, session: Any) -> None:
@@ -276,14 +277,14 @@ def _quiet() -> Iterator[None]:
 @contextmanager
 def _speaking() -> Iterator[None]:
     """Spark's errors as refusals in one line."""
-    from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 
+    gateway = import_module("py4j.protocol")
     try:
         yield
-    except (Py4JNetworkError, ConnectionError) as error:
+    except (gateway.Py4JNetworkError, ConnectionError) as error:
         raise refused("the connection to Spark was lost; make a new session", error) from error
-    except (PySparkException, Py4JError) as error:
+    except (PySparkException, gateway.Py4JError) as error:
         words = str(error)
         condition = ""
         if isinstance(error, PySparkException):

@@ -210,6 +210,29 @@ def test_a_session_opens_the_file_once_and_lets_it_go(tmp_path: Path) -> None:
     assert other.stdout == "[(1,)]\n"
 
 
+def test_a_thread_that_keeps_writing_is_one_clear_error_for_the_others(tmp_path: Path) -> None:
+    patient, hasty = connect(url(tmp_path / "w.duckdb")), connect(url(tmp_path / "w.duckdb"), wait=0.2)
+    frame = pd.DataFrame({"id": [1], "at": pd.to_datetime(["2013-04-01"], utc=True)})
+    caught: list[BaseException] = []
+
+    def land() -> None:
+        try:
+            hasty.land(FLIGHTS, Window.day("2013-04-01"), frame)
+        except WarehouseLocked as error:
+            caught.append(error)
+
+    with patient.session():
+        thread = threading.Thread(target=land)
+        thread.start()
+        thread.join()
+    assert [str(error) for error in caught] == [
+        f"{hasty.label} is being written by another thread of this process, and was not free within 0.2 s;"  # type: ignore[attr-defined]
+        " end its session, or wait longer"
+    ]
+    land()
+    assert len(caught) == 1
+
+
 def test_files_that_can_t_be_opened(tmp_path: Path) -> None:
     frame = pd.DataFrame({"id": [1], "at": pd.to_datetime(["2013-04-01"], utc=True)})
     with pytest.raises(WarehouseError, match="does not exist yet: land a table first"):
