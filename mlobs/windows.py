@@ -119,7 +119,7 @@ def instant(value: Any) -> datetime:
         stamp = pd.Timestamp(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise WindowError(f"{value!r} is no instant: give a datetime or a text such as '2013-04-01'") from error
-    if stamp is pd.NaT or pd.isna(stamp):
+    if pd.isna(stamp):
         raise WindowError(f"{value!r} is no instant: it is missing")
     stamp = stamp.tz_localize(UTC) if stamp.tzinfo is None else stamp.tz_convert(UTC)
     return stamp.as_unit("us").to_pydatetime()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests start themselves and pip can't bring: Postgres and a Java runtime (for Spark), from Debian's
-# packages, where they are absent. May touch the system's packages; needs root, or sudo without a password.
+# Installs what the tests start themselves and pip can't bring: Postgres, a Java runtime (for Spark) and Chromium with its
+# driver (for the report), from Debian's packages, where they are absent. May touch the system's packages; needs root, or sudo without a password.
 set -eu
 
 missing=""
@@ -10,8 +10,11 @@ fi
 if ! command -v java >/dev/null 2>&1 && [ -z "${JAVA_HOME:-}" ]; then
     missing="$missing default-jre-headless"
 fi
+if ! command -v chromium >/dev/null 2>&1 || ! command -v chromedriver >/dev/null 2>&1; then
+    missing="$missing chromium chromium-driver"
+fi
 if [ -z "$missing" ]; then
-    echo "services: Postgres and Java are there"
+    echo "services: Postgres, Java and Chromium are there"
     exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -69,7 +69,7 @@ def _inputs() -> list[str]:
 def model(source: Source) -> Model:
     """The declaration; `source` delivers its features and actuals."""
     start, end = YEAR
-    common = {"key": "flight_id", "time": "scheduled_at", "start": start, "end": end, "owners": OWNERS}
+    common: dict[str, Any] = {"key": "flight_id", "time": "scheduled_at", "start": start, "end": end, "owners": OWNERS}
     features = Table(
         "features", schema="flights", fields=FIELDS, segments=("origin",), load=source.features,
         description="One row a scheduled JetBlue flight from New York: what is known before it departs.", **common,

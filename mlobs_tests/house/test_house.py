@@ -16,7 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 def python(code, **environment):
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, env=os.environ | environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | environment,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -76,4 +81,7 @@ def test_a_wheel_installs_into_an_empty_environment_and_imports(tmp_path):
     subprocess.run([uv, "pip", "install", "--quiet", "--python", inside, "-c", constraints, wheel], **run)
     done = subprocess.run([inside, "-c", "import mlobs; print(mlobs.Table.__module__)"], cwd=tmp_path, **run)
     assert done.stdout.strip() == "mlobs.spec"
-    assert subprocess.run([inside.parent / "mlobs", "--version"], cwd=tmp_path, **run).stdout.strip() == "mlobs " + mlobs.__version__
+    assert (
+        subprocess.run([inside.parent / "mlobs", "--version"], cwd=tmp_path, **run).stdout.strip()
+        == "mlobs " + mlobs.__version__
+    )
