@@ -160,6 +160,7 @@ def _binned(grid: Grid, rows: int, nulls: int, a: Columns) -> NumericState:
     """The state of values on the grid; counts that a bin holds only in part are left to the follow-ups."""
     if not len(a["n"]):
         return NumericState(grid, rows, nulls)
+    a = _inside(a)
     bins, counts = a["b"].astype(np.int64), a["n"].astype(np.int64)
     lows, highs = a["lo"] + 0.0, a["hi"] + 0.0
     mean, m2 = _moments(counts.astype(np.float64), a["s1"], a["s2"], lows, highs)
@@ -172,6 +173,20 @@ def _binned(grid: Grid, rows: int, nulls: int, a: Columns) -> NumericState:
         below=below, above=above, mean=grid.centre + mean, m2=m2, low=float(lows[0]), high=float(highs[-1]),
         bins=bins, counts=counts, lows=kept[0], highs=kept[1],
     )  # fmt: skip
+
+
+def _inside(a: Columns) -> Columns:
+    """Rows of the grid with the value's own bin at most HALF - 1: far above the centre, rounding gives HALF."""
+    b = a["b"]
+    if b[-1] < HALF:
+        return a
+    if len(b) < 2 or b[-2] < HALF - 1:
+        return {**a, "b": np.minimum(b, HALF - 1)}
+    joined = {name: np.append(array[:-2], array[-2] + array[-1]) for name, array in a.items()}
+    joined["b"] = b[:-1]
+    joined["lo"] = np.append(a["lo"][:-2], min(a["lo"][-2], a["lo"][-1]))
+    joined["hi"] = np.append(a["hi"][:-2], max(a["hi"][-2], a["hi"][-1]))
+    return joined
 
 
 def _moments(

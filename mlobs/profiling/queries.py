@@ -415,7 +415,8 @@ def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> 
 
 
 def _hashed_rows(scan: Scan, columns: Sequence[NumericColumn]) -> list[list[str]]:
-    h = Template(scan.forms, hashed(scan.forms, slot("column")))
+    x = slot("column")
+    h = Template(scan.forms, case((present(x), hashed(scan.forms, x.copy()))))
     return [[str(c.at), h.poured({"column": quoted(scan.forms, c.name)})] for c in columns]
 
 

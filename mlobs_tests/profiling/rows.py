@@ -44,35 +44,38 @@ def hostile_rows(rows: int = 240) -> pa.Table:
     return pa.table(columns)
 
 
-def assert_alike(found: Profile, expected: Profile) -> None:
-    """Counts are equal, moments to rounding, distinct counts the same where both are exact."""
-    assert found.rows == expected.rows
-    assert found.newest == expected.newest
-    assert found.duplicate_keys == expected.duplicate_keys
-    assert list(found.fields) == list(expected.fields)
+COUNTS = (
+    "rows", "nulls", "nans", "positive_inf", "negative_inf", "zeros", "negatives", "below", "above", "exact_distinct",
+)  # fmt: skip
+
+
+def differences(found: Profile, expected: Profile) -> list[str]:
+    """What differs, one line each: counts must be equal, moments equal to rounding."""
+    lines = [
+        f"{name}: {getattr(found, name)!r} for {getattr(expected, name)!r}"
+        for name in ("rows", "newest", "duplicate_keys")
+        if getattr(found, name) != getattr(expected, name)
+    ]
+    if list(found.fields) != list(expected.fields) or set(found.segments) != set(expected.segments):
+        lines.append(f"fields or segments: {list(found.fields)} {list(found.segments)}")
     for name, state in expected.fields.items():
         other = found.fields[name]
-        if isinstance(state, NumericState):
-            assert isinstance(other, NumericState)
-            assert_alike_numbers(name, other, state)
-        elif isinstance(state, CategoricalState):
-            assert other == state, name
-        else:
-            assert other == state, name
-    assert set(found.segments) == set(expected.segments)
+        if isinstance(state, NumericState) and isinstance(other, NumericState):
+            lines += [f"{name}: {line}" for line in number_differences(other, state)]
+        elif other != state:
+            lines.append(f"{name}: {other!r} for {state!r}")
     for key, part in expected.segments.items():
-        assert found.segments[key].rows == part.rows
-        for name, state in part.fields.items():
-            assert found.distribution(name)[1].tolist() == expected.distribution(name)[1].tolist(), (key, name, state.kind)
+        lines += [f"{key}: {line}" for line in differences(found.segments[key], part)]
+    return lines
 
 
-def assert_alike_numbers(name: str, a: NumericState, b: NumericState) -> None:
-    counts = ("rows", "nulls", "nans", "positive_inf", "negative_inf", "zeros", "negatives", "below", "above", "exact_distinct")
-    assert [getattr(a, c) for c in counts] == [getattr(b, c) for c in counts], name
-    assert a.bins.tolist() == b.bins.tolist(), name
-    assert a.counts.tolist() == b.counts.tolist(), name
-    assert a.lows.tolist() == b.lows.tolist(), name
-    assert a.highs.tolist() == b.highs.tolist(), name
-    assert (math.isnan(a.low) and math.isnan(b.low)) or (a.low, a.high) == (b.low, b.high), name
-    assert a.mean == b.mean or abs(a.mean - b.mean) <= 1e-12 * abs(b.mean), name
-    assert a.m2 == b.m2 or abs(a.m2 - b.m2) <= 1e-9 * abs(b.m2), name
+def number_differences(a: NumericState, b: NumericState) -> list[str]:
+    lines = [f"{c} {getattr(a, c)} for {getattr(b, c)}" for c in COUNTS if getattr(a, c) != getattr(b, c)]
+    for name in ("bins", "counts", "lows", "highs"):
+        if getattr(a, name).tolist() != getattr(b, name).tolist():
+            lines.append(f"{name} {getattr(a, name).tolist()} for {getattr(b, name).tolist()}")
+    for name, tolerance in (("low", 0.0), ("high", 0.0), ("mean", 1e-12), ("m2", 1e-9)):
+        x, y = getattr(a, name), getattr(b, name)
+        if not (x == y or (math.isnan(x) and math.isnan(y)) or abs(x - y) <= tolerance * abs(y)):
+            lines.append(f"{name} {x!r} for {y!r}")
+    return lines

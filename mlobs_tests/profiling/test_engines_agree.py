@@ -13,7 +13,7 @@ from mlobs.profiling import Reference, profile, scanning
 from mlobs.spec import Field, Table
 from mlobs.profiling import learn_reference, profile_table, profile_windows
 from mlobs.windows import Window
-from mlobs_tests.profiling.rows import START, assert_alike, hostile_rows
+from mlobs_tests.profiling.rows import START, differences, hostile_rows
 
 LEARNING: dict[str, Any] = {"time": "at", "key": "id", "segments": ("origin",)}
 
@@ -30,14 +30,14 @@ def reference(rows: pa.Table) -> Reference:
 
 def test_hostile_rows_give_equal_profiles(engine: Engine, fill: Any, rows: pa.Table, reference: Reference) -> None:
     source = fill("hostile", rows)
-    assert_alike(profile((engine, source), reference=reference), profile(rows, reference=reference))
+    assert differences(profile((engine, source), reference=reference), profile(rows, reference=reference)) == []
 
 
 def test_learning_freezes_equal_frames(engine: Engine, fill: Any, rows: pa.Table) -> None:
     found = Reference.learn((engine, fill("hostile", rows)), **LEARNING)
     expected = Reference.learn(rows, **LEARNING)
     assert found.grids == expected.grids
-    assert_alike(found.profile, expected.profile)
+    assert differences(found.profile, expected.profile) == []
 
 
 def test_windows_in_one_pass_equal_each_by_itself(engine: Engine, fill: Any, rows: pa.Table) -> None:
@@ -56,7 +56,7 @@ def test_windows_in_one_pass_equal_each_by_itself(engine: Engine, fill: Any, row
 def test_many_rows_take_another_query_and_give_the_same(rows: pa.Table, reference: Reference, monkeypatch: Any) -> None:
     few = profile(rows, reference=reference)
     monkeypatch.setattr(scanning, "FEW", 0)
-    assert_alike(profile(rows, reference=reference), few)
+    assert differences(profile(rows, reference=reference), few) == []
 
 
 def test_an_empty_table(engine: Engine, fill: Any, rows: pa.Table, reference: Reference) -> None:
@@ -73,5 +73,5 @@ def test_a_where_filter(engine: Engine, fill: Any, rows: pa.Table, reference: Re
     source = fill("hostile", rows)
     found = profile((engine, source), reference=reference, where="flag = true")
     assert found.rows == 80
-    assert_alike(found, profile(rows.filter(rows["flag"]), reference=reference))
+    assert differences(found, profile(rows.filter(rows["flag"]), reference=reference)) == []
     assert open_data(rows)[0].dialect == "duckdb"
