@@ -60,7 +60,7 @@ def landing(deployment: Deployment, family: Family, table: Table) -> dg.AssetsDe
             deployment, windows, lambda window: deployment.monitoring.land(table, window, now), table=table.id
         ):
             metadata: dict[str, Any] = {
-                "dagster/partition_row_count": landed.rows,
+                **row_counts(deployment, table, landed.rows, last=window == windows[-1]),
                 "dagster/column_schema": column_schema(table, landed.columns),
                 "rows outside the window": landed.outside,
             }
@@ -95,7 +95,7 @@ def predictions(deployment: Deployment, family: Family, model: Model) -> dg.Asse
                 version, estimator = deployment.champion(model)
                 landed = deployment.monitoring.predict(model, window, version, estimator, now)
             made[family.calendar.key(window)] = {
-                "dagster/partition_row_count": landed.rows,
+                **row_counts(deployment, model.predictions, landed.rows, last=True),
                 "model version": version,
             }
         if refused:
@@ -250,6 +250,22 @@ def in_one_session(
             with clear_failures(window=str(window), **where):
                 done.append((window, work(window)))
     yield from done
+
+
+def row_counts(deployment: Deployment, table: Table, rows: int, *, last: bool) -> dict[str, int]:
+    """Rows of the partition and, on DuckDB, which counts a table without reading it, rows of the whole table.
+
+    A run over many windows counts the table once, with the last of them.
+    """
+    counts = {"dagster/partition_row_count": rows}
+    if last and deployment.engine.dialect == "duckdb":
+        from sqlglot import exp
+
+        from mlobs.engines import Source
+
+        query = Source.table(table.path).select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True))
+        counts["dagster/row_count"] = int(deployment.engine.run(query).to_pylist()[0]["rows"])
+    return counts
 
 
 def _attach(context: dg.AssetExecutionContext, key: dg.AssetKey, partition: str, metadata: dict[str, Any]) -> None:

@@ -43,7 +43,8 @@ def test_a_morning_lands_checks_predicts_and_scores(morning: Morning) -> None:
     assert rows(morning, "select count(*), min(model_version) from shop.predictions where \"at\" >= '2024-02-02'") == [
         (150, "1")
     ]
-    assert metadata(morning, FEATURES, "2024-02-02")["dagster/partition_row_count"] == 150
+    landed = metadata(morning, FEATURES, "2024-02-02")
+    assert (landed["dagster/partition_row_count"], landed["dagster/row_count"]) == (150, 33 * 150)
     assert metadata(morning, PREDICTIONS, "2024-02-02")["model version"] == "1"
     assert metadata(morning, PERFORMANCE, DAY)["mae"] == pytest.approx(4, abs=1.5)
 
