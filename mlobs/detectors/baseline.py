@@ -33,6 +33,7 @@ WEEKS = 10
 SHARPNESS = 6.0
 WINSOR = 3.5
 """Values further than so many scales from what was expected are drawn in before they are learned."""
+GROWTH = 2.0
 HALF_LIFE = 180.0
 """Windows after which the largest past error counts half."""
 LARGEST_DOF = 30.0
@@ -143,7 +144,8 @@ class Baseline:
         first = use & (self.seen == 0)
         with np.errstate(invalid="ignore"):
             gap = np.where(use & ~first, value - expected.center, 0.0)
-            reach = WINSOR * np.where(gap > 0, expected.up, expected.down)
+            scale = np.where(gap > 0, expected.up, expected.down)
+            reach = WINSOR * scale
             judged = self.square_seen.sum(axis=0) >= 6
             drawn = np.where(judged & ~follow, np.clip(gap, -reach, reach), gap)
             tame = np.where(first, value, expected.center + drawn)
@@ -163,7 +165,9 @@ class Baseline:
             )
             self.square_seen[side] = np.minimum(self.square_seen[side] + mine, MEMORY / 2)
             self.record[side] = np.where(use, self.record[side] * 0.5 ** (1 / HALF_LIFE), self.record[side])
-            self.record[side] = np.where(mine, np.maximum(self.record[side], np.abs(gap)), self.record[side])
+            # a catastrophe may at most double the record, so that it doesn't hide the next one
+            most = np.where(judged, np.maximum(GROWTH * self.record[side], 4 * scale), np.inf)
+            self.record[side] = np.where(mine, np.maximum(self.record[side], np.minimum(np.abs(gap), most)), self.record[side])
         # weekday effects: what is left over the median
         median = self._predicted[0]
         pace = 1 / np.minimum(self.effect_seen[weekday] + 1, WEEKS)

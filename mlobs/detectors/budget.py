@@ -91,7 +91,7 @@ class Budget:
         chosen = int(np.flatnonzero(fits)[-1]) if fits.any() else 0
         if len(past) < ENOUGH:
             chosen = min(chosen, 2)
-        return limits[chosen]
+        return np.asarray(limits[chosen], float)
 
     def feedback(self) -> float:
         """Factor on all limits: above 1 when more alarms were spent in the newest windows than the budget allows."""

@@ -17,6 +17,7 @@ from scipy.special import chdtri, ndtri
 
 from mlobs.detectors.verdict import Range, Verdict
 from mlobs.errors import SpecError
+from mlobs.metrics.distances import distance as state_distance
 from mlobs.windows import Window
 
 Floats = NDArray[np.float64]
@@ -26,11 +27,8 @@ FALSE_ALARM_RATE = 1e-3
 """Chance that any field of a table without drift is said to drift in one comparison."""
 TABLE_SHARE = 0.3
 """Share of a table's fields (two at least) that must drift before the table itself does."""
-PSEUDO = 0.5
-"""Added to every bin on both sides, so that an empty bin gives a finite and symmetric PSI (Jeffreys' rule)."""
-DISTANCES = ("psi", "jensen_shannon", "hellinger", "total_variation", "ks")
-"""Distances on bins. `psi`: natural logarithm, a divergence. `jensen_shannon`: distance, base 2, in [0, 1]. `hellinger`,
-`total_variation`, `ks`: distances in [0, 1]."""
+DISTANCES = ("psi", "jensen_shannon", "hellinger", "total_variation", "ks", "wasserstein")
+"""Distances that are judged; see `mlobs.metrics.distances`. `ks` and `wasserstein` are of numeric fields' finite values."""
 
 
 class Distance(NamedTuple):
@@ -42,20 +40,16 @@ class Distance(NamedTuple):
     score: float
 
 
-def measure(
-    reference: Floats,
-    current: Floats,
-    *,
-    distance: str = "psi",
-    fields: int = 1,
-    floor: float = FLOOR,
+def judged_distance(
+    value: float, reference: Floats, current: Floats, *, distance: str, fields: int = 1, floor: float = FLOOR,
     past: Floats | None = None,
-) -> Distance:
-    """Distance between two count vectors of shape (n_bins,), with its noise floor and threshold.
+) -> Distance:  # fmt: skip
+    """A distance with its noise floor and threshold, from the two count vectors of shape (n_bins,) behind it.
 
-    Without drift, PSI / (1/n + 1/m) follows a chi-squared distribution of k - 1 degrees of freedom; Jensen-Shannon
-    divergence (natural) and squared Hellinger distance are PSI / 8 to second order; total variation has mean
-    sqrt(2 / pi) * sum of the bins' standard errors / 2; KS has Kolmogorov's tail.
+    Without drift, PSI / (1/n + 1/m) follows a chi-squared distribution of k - 1 degrees of freedom for k bins;
+    Jensen-Shannon divergence (natural) and squared Hellinger distance are PSI / 8 to second order; total variation has mean
+    sqrt(2 / pi) / 2 times the sum of the bins' standard errors; KS has Kolmogorov's tail; the scaled Wasserstein distance
+    of a normal field has mean near 0.9 and, at this tail, at most the normal quantile, times sqrt(1/n + 1/m).
 
     Args:
         fields: how many fields are compared at once; the false-alarm rate is divided among them.
@@ -65,40 +59,44 @@ def measure(
     Source: B. Yurdakul, Statistical properties of population stability index (2018), section 3.
     """
     n, m = float(current.sum()), float(reference.sum())
-    if not n or not m:
+    if not n or not m or math.isnan(value):
         return Distance(math.nan, math.nan, math.nan, 0.0)
     used = (reference + current) > 0
-    p, q = _smoothed(reference[used]), _smoothed(current[used])
+    p, q = reference[used] / m, current[used] / n
     factor, dof = 1 / n + 1 / m, max(int(used.sum()) - 1, 1)
     alpha = FALSE_ALARM_RATE / max(fields, 1)
-    # few rows a bin make the tail heavier than chi-squared: by simulation, 1 + 3 k / n covers 50 rows and more
-    stretch = 1 + 3 * dof / (n + m) + 1.5 * dof / n
-    psi = float(np.sum((q - p) * np.log(q / p)))
-    chance_psi = factor * float(chdtri(dof, alpha)) * stretch
-    score = (psi / factor - dof) / math.sqrt(2 * dof)
+    # with few rows a bin the tail is heavier than chi-squared; this factor covers 50 rows and more, by simulation
+    chance_psi = factor * float(chdtri(dof, alpha)) * (1 + 3 * dof / (n + m) + 1.5 * dof / n)
     if distance == "psi":
-        value, noise, chance = psi, factor * dof, chance_psi
+        noise, chance = factor * dof, chance_psi
     elif distance == "jensen_shannon":
-        middle = (p + q) / 2
-        js = float(np.sum(p * np.log(p / middle) + q * np.log(q / middle))) / 2
-        value, noise, chance = (math.sqrt(max(x, 0.0) / math.log(2)) for x in (js, factor * dof / 8, chance_psi / 8))
+        noise, chance = (math.sqrt(x / 8 / math.log(2)) for x in (factor * dof, chance_psi))
     elif distance == "hellinger":
-        value = math.sqrt(max(1 - float(np.sum(np.sqrt(p * q))), 0.0))
-        noise, chance = math.sqrt(factor * dof / 8), math.sqrt(chance_psi / 8)
+        noise, chance = (math.sqrt(x / 8) for x in (factor * dof, chance_psi))
+    elif distance in ("ks", "wasserstein"):
+        # both become total variation on fields that have no order, which the larger of the bounds covers
+        se = np.sqrt((p + q) / 2 * (1 - (p + q) / 2) * factor)
+        noise = 0.87 * math.sqrt(factor)
+        chance = max(math.sqrt(-0.5 * math.log(alpha / 2) * factor), 0.4 * float(se.sum()) - float(ndtri(alpha)) * float(se.max()))
+        if distance == "wasserstein":
+            chance = max(chance, -float(ndtri(alpha / 2)) * math.sqrt(factor) * 1.1)
     elif distance == "total_variation":
         se = np.sqrt((p + q) / 2 * (1 - (p + q) / 2) * factor)
-        value = 0.5 * float(np.abs(p - q).sum())
         noise = 0.5 * math.sqrt(2 / math.pi) * float(se.sum())
         chance = noise - float(ndtri(alpha)) * 0.5 * float(np.sqrt((se**2).sum()))
-    elif distance == "ks":
-        value = float(np.abs(np.cumsum(p - q)).max())
-        noise, chance = 0.87 * math.sqrt(factor), math.sqrt(-0.5 * math.log(alpha / 2) * factor)
     else:
         raise SpecError(f"distance {distance!r} is unknown: use one of {', '.join(DISTANCES)}")
     threshold = max(floor + noise if distance == "psi" else math.hypot(floor, noise), chance)
     if past is not None and len(past):
         threshold = max(threshold, float(np.max(past)) * 1.1)
-    return Distance(value, noise, threshold, score)
+    return Distance(value, noise, threshold, 4.0 * value / threshold if threshold > 0 else 0.0)
+
+
+def _measured(base: Any, profile: Any, name: str, distance: str, **options: Any) -> Distance:
+    if distance not in DISTANCES:
+        raise SpecError(f"distance {distance!r} is unknown: use one of {', '.join(DISTANCES)}")
+    value = state_distance(base.fields[name], profile.fields[name], distance)
+    return judged_distance(value, *_counts(base, profile, name), distance=distance, **options)
 
 
 def drift(reference: Any, profile: Any, *, distance: str = "psi", floor: float = FLOOR) -> pd.DataFrame:
@@ -122,7 +120,7 @@ def drift(reference: Any, profile: Any, *, distance: str = "psi", floor: float =
     ]
     rows = []
     for name in shared:
-        found = measure(*_counts(base, profile, name), distance=distance, fields=len(shared), floor=floor)
+        found = _measured(base, profile, name, distance, fields=len(shared), floor=floor)
         failed = found.value > found.threshold
         rows.append((name, distance, found.value, found.noise, found.threshold, "failed" if failed else "passed"))
     return pd.DataFrame(rows, columns=["field", "distance", "value", "noise_floor", "threshold", "verdict"])
@@ -163,10 +161,9 @@ def drift_verdicts(
     out: list[Verdict] = []
     drifted = []
     for name in shared:
-        found = measure(
-            *_counts(base, merged, name), distance=distance, fields=len(shared), floor=floor,
-            past=_past(base, history, name, distance),
-        )  # fmt: skip
+        found = _measured(
+            base, merged, name, distance, fields=len(shared), floor=floor, past=_past(base, history, name, distance)
+        )
         if math.isnan(found.value):
             unknown = Range(-math.inf, math.inf, math.nan, 1)
             reason = f"{name} has no rows{span} to compare with the reference"
@@ -209,7 +206,7 @@ def _table_verdict(table: str, at: Window, span: str, drifted: list[tuple[float,
 
 def _past(base: Any, history: Sequence[Any], name: str, distance: str) -> Floats | None:
     values = [
-        measure(*_counts(base, p, name), distance=distance).value
+        _measured(base, p, name, distance).value
         for p in history
         if name in p.fields and p.fields[name].kind == base.fields[name].kind
     ]
@@ -235,11 +232,6 @@ def _merged(parts: Sequence[Any]) -> Any:
     for part in parts[1:]:
         merged = merged + part
     return merged
-
-
-def _smoothed(counts: Floats) -> Floats:
-    grown = counts + PSEUDO
-    return np.asarray(grown / grown.sum())
 
 
 def _counts(base: Any, profile: Any, name: str) -> tuple[Floats, Floats]:

@@ -41,7 +41,7 @@ LASTING = 3
 RATE, LOCATION, SCALE, COUNT, EXTREME = range(5)
 assert KINDS == ("rate", "location", "scale", "count", "extreme")
 
-HUGE = 1e120
+HUGE = 1e100
 PASSED, FAILED, LEARNING, UNMEASURED = range(4)
 
 
@@ -158,6 +158,10 @@ class Learner:
 
     def judge(self, row: Row, columns: Columns, weekday: int, *, bounds: bool = True) -> Judged:
         """Judge one window; nothing is learned. Without `bounds` the ranges are left out, which is faster."""
+        with np.errstate(all="ignore"):
+            return self._judged(row, columns, weekday, bounds)
+
+    def _judged(self, row: Row, columns: Columns, weekday: int, bounds: bool) -> Judged:
         self.widen(len(columns))
         value, rows, counts = row
         kind = columns.kind
@@ -205,8 +209,9 @@ class Learner:
         enough = np.where(never | extreme, potential > self.novelty_threshold, seen >= MIN_WINDOWS)
         status = np.where(failed, FAILED, np.where(enough, PASSED, LEARNING)).astype(np.int8)
         status[~measured | (columns.quantile & expected.lumpy)] = UNMEASURED
+        blank = np.full(len(kind), np.nan)
         judged = Judged(
-            status, np.where(above | never | extreme, score, -score), excess, *(np.full(len(kind), np.nan) for _ in range(3)),
+            status, np.where(above | never | extreme, score, -score), excess, blank, blank.copy(), blank.copy(),
             never, np.maximum(MIN_WINDOWS - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
             self._drifting(y, expected, columns, never),
         )  # fmt: skip
@@ -243,6 +248,10 @@ class Learner:
 
     def original(self, y: Floats, row: Row, columns: Columns) -> Floats:
         """The inverse of `transform`."""
+        with np.errstate(all="ignore"):
+            return self._original(y, row, columns)
+
+    def _original(self, y: Floats, row: Row, columns: Columns) -> Floats:
         kind = columns.kind
         out = y.copy()
         rate = (kind == RATE) & np.isfinite(row.counts)
@@ -278,7 +287,7 @@ class Learner:
         with np.errstate(invalid="ignore", divide="ignore"):
             fewer = np.sqrt(np.clip(0.5 + 0.5 * self.typical_rows / rows, 1.0, 10.0))
         fewer = np.where((kind == LOCATION) | (kind == SCALE), np.nan_to_num(fewer, nan=1.0), 1.0)
-        floor = np.maximum(floor, tiny)
+        floor = np.minimum(np.maximum(floor, tiny), HUGE)
         return expected._replace(up=np.maximum(up * fewer, floor), down=np.maximum(down * fewer, floor))
 
     def _spread_now(self, columns: Columns) -> Floats:
@@ -396,7 +405,7 @@ class Learner:
         j.low, j.high = np.fmin(j.low, j.center), np.fmax(j.high, j.center)
         chance = (j.never | extreme) & (j.status == LEARNING)
         for i in np.flatnonzero(chance):
-            j.missing[i] = self._windows_missing(i, row, columns)
+            j.missing[i] = self._windows_missing(int(i), row, columns)
 
     def _windows_missing(self, at: int, row: Row, columns: Columns) -> float:
         """Windows of this size after which a first event would fail."""
@@ -419,6 +428,12 @@ class Learner:
             skip: metrics to leave out altogether (muted, maintenance).
             accept: metrics whose values were expected: learned at once and in full.
         """
+        with np.errstate(all="ignore"):
+            self._learn(row, columns, weekday, judged, failed, skip, accept)
+
+    def _learn(
+        self, row: Row, columns: Columns, weekday: int, judged: Judged, failed: Mask, skip: Mask, accept: Mask
+    ) -> None:
         value, rows, counts = row
         alert = failed & ~accept & ~skip
         self.streak = np.where(alert, self.streak + 1, 0.0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlobs.detectors import baseline, rates
-from mlobs.detectors.baseline import Baseline
+from mlobs.detectors.baseline import Baseline, Floats
 from mlobs.detectors.verdict import Range
 from mlobs.windows import DAY, instant
 
@@ -43,11 +43,11 @@ def expected_range(
         raise ValueError(
             f"values, times and rows must have equal lengths, got {len(values)}, {len(times)}, {len(rows or ())}"
         )
-    end = instant(at)
+    until = instant(at)
     known: dict[datetime, tuple[float, float]] = {}
     for position, (value, time) in enumerate(zip(values, times, strict=True)):
         start = instant(time)
-        if start < end and np.isfinite(value):
+        if start < until and np.isfinite(value):
             known[start] = (float(value), float(rows[position]) if rows is not None else np.nan)
     order = sorted(known)
     if len(order) < MIN_WINDOWS:
@@ -59,22 +59,32 @@ def expected_range(
     n = n if np.isfinite(n) else 0.0
     # in units of the largest value, so that squares of any finite value are finite
     unit = 1.0 if rows is not None else float(np.abs(found[:, 0]).max()) or 1.0
-    y = found[:, 0] / unit if rows is None else rates.stabilised(found[:, 0] * found[:, 1], found[:, 1])
+    with np.errstate(all="ignore"):
+        y = found[:, 0] / unit if rows is None else rates.stabilised(found[:, 0] * found[:, 1], found[:, 1])
+        y = y[np.isfinite(y)] if rows is not None else y
+    with np.errstate(all="ignore"):
+        return _predicted(y, order, until, daily, unit, n, score, rates_of=rows is not None)
+
+
+def _predicted(
+    y: Floats, order: Sequence[datetime], until: datetime, daily: bool, unit: float, n: float, score: float, *, rates_of: bool
+) -> Range:
     learned = Baseline()
     learned.widen(1)
     yes, no = np.ones(1, bool), np.zeros(1, bool)
-    for time, value in zip(order, y, strict=True):
+    for time, value in zip(order, y, strict=False):
         day = time.weekday() if daily else 0
         learned.learn(np.array([value]), learned.predict(day), day, yes, yes, no)
-    ahead = learned.predict(end.weekday() if daily else 0)
-    floor = rates.noise(n) if rows is not None else 1e-9 * np.maximum(np.abs(np.nan_to_num(ahead.center)), 1e-3)
+    ahead = learned.predict(until.weekday() if daily else 0)
+    floor = rates.noise(n) if rates_of else 1e-9 * np.maximum(np.abs(np.nan_to_num(ahead.center)), 1e-3)
     up, down = (baseline.reach(score, np.maximum(side, floor), ahead.dof) for side in (ahead.up, ahead.down))
-    low, middle, high = ahead.center - down, ahead.center, ahead.center + up
-    if rows is not None:
-        low, middle, high = (rates.original(v, n) for v in (low, middle, high))
-    center = float(np.nan_to_num(middle[0])) * unit
-    with np.errstate(over="ignore"):
-        bounds = float(low[0]) * unit, float(high[0]) * unit
+    ends = [ahead.center - down, ahead.center, ahead.center + up]
+    if rates_of:
+        ends = [rates.original(end, n) for end in ends]
+    first, middle, last = (float(end[0]) for end in ends)
+    center = float(np.nan_to_num(middle)) * unit
+    bounds = first * unit, last * unit
     limit = np.finfo(float).max
     center = min(max(center, -limit), limit)
-    return Range(min(bounds[0], center), max(bounds[1], center), center)
+    low, high = (float(np.nan_to_num(b, nan=side, posinf=side, neginf=side)) for b, side in zip(bounds, (-np.inf, np.inf), strict=True))
+    return Range(min(low, center), max(high, center), center)

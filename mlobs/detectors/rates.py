@@ -29,7 +29,7 @@ def stabilised(count: Any, rows: Any) -> Floats:
     k, n = np.asarray(count, float), np.asarray(rows, float)
     with np.errstate(invalid="ignore"):
         share = np.clip((k + 0.375) / (n + 0.75), 0.0, 1.0)
-        return np.where(n > 0, np.arcsin(np.sqrt(share)), np.nan)
+        return np.asarray(np.where(n > 0, np.arcsin(np.sqrt(share)), np.nan), float)
 
 
 def noise(rows: Any) -> Floats:
@@ -41,7 +41,7 @@ def original(angle: Any, rows: Any) -> Floats:
     """The rate k / n in [0, 1] that `stabilised` maps to `angle`."""
     n = np.maximum(np.asarray(rows, float), 1.0)
     share = np.sin(np.clip(np.asarray(angle, float), 0.0, np.pi / 2)) ** 2
-    return np.clip((share * (n + 0.75) - 0.375) / n, 0.0, 1.0)
+    return np.asarray(np.clip((share * (n + 0.75) - 0.375) / n, 0.0, 1.0), float)
 
 
 def rare_score(count: Any, mean: Any, spread: Any, events: Any) -> Floats:

@@ -262,7 +262,8 @@ class TableMonitor:
             value, center = float(week[i]), float(past[i])
             bounds = Range(min(float(low[i]), center), max(float(high[i]), center), center)
             reason = wording.trend(failed, field, metric, value, bounds)
-            status, severity = ("failed", "warn") if failed else ("passed", "none")
+            status: Status = "failed" if failed else "passed"
+            severity: Severity = "warn" if failed else "none"
             score = float(np.nan_to_num(d.excess[i])) * states.NOMINAL_SCORE
             out.append(
                 Verdict(

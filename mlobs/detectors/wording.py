@@ -22,7 +22,7 @@ class Facts(NamedTuple):
     metric: str
     segment: str
     value: float
-    count: float
+    events: float
     rows: float
     expected: Range
     windows: int
@@ -82,8 +82,8 @@ def _what(facts: Facts) -> str:
 
 def _value(facts: Facts) -> str:
     shown = number(facts.value, facts.metric)
-    if shown.endswith("%") and math.isfinite(facts.count) and math.isfinite(facts.rows):
-        return f"{shown} ({int(facts.count):,} of {int(facts.rows):,} rows)"
+    if shown.endswith("%") and math.isfinite(facts.events) and math.isfinite(facts.rows):
+        return f"{shown} ({int(facts.events):,} of {int(facts.rows):,} rows)"
     return shown
 
 
