@@ -58,10 +58,11 @@ def land_rows(hands: Hands, forms: Forms, table: Table, window: Window, delivery
         return Landing(0, {}, None, 0)
     change_table(hands, table, fitted)
     types = hands.describe(Source.table(table.path).select())
+    # Staging comes first: where it makes a table, some warehouses commit what was done before.
+    staged = hands.stage(table, fitted.rows) if fitted.rows.num_rows else None
     if table.time in types:
         hands.do(statements.delete_window(table, forms, types[table.time], window))
-    if fitted.rows.num_rows:
-        staged = hands.stage(table, fitted.rows)
+    if staged is not None:
         hands.do(statements.delete_keys(table, staged))
         hands.do(statements.insert_staged(table, fitted.rows.column_names, staged))
     return landed(hands, delivery, fitted, types)

@@ -6,7 +6,7 @@ Text that runs is made by sqlglot as everywhere; SQLAlchemy gives the URL, the p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -271,10 +271,12 @@ class _Hands:
         self._connection.exec_driver_sql(self._engine.sql(statement))
 
     def count(self, query: exp.Expression) -> int | None:
+        # In Postgres a failed statement spoils the transaction, unless a savepoint holds it.
+        held = self._connection.begin_nested() if self._engine.dialect == "postgres" else nullcontext()
         try:
-            with self._connection.begin_nested():
+            with held:
                 return int(self._connection.exec_driver_sql(self._engine.sql(query)).scalar_one())
-        except failures.DataError:
+        except (failures.DataError, failures.ProgrammingError):
             return None
 
     def stage(self, table: Table, rows: pa.Table) -> exp.Expression:

@@ -62,8 +62,7 @@ class SparkSessionEngine(Warehouse):
         if not self._closed:
             self._closed = True
             with self._turn, _quiet():
-                for name in self._views:
-                    self.spark.catalog.dropTempView(name)
+                self._forget("")
 
     def frame(self, frame: Any) -> tuple[SparkSessionEngine, Source]:
         """This engine, and a Spark frame as a source under a temporary view."""
@@ -75,6 +74,11 @@ class SparkSessionEngine(Warehouse):
         frame.createOrReplaceTempView(name)
         self._views.append(name)
         return name
+
+    def _forget(self, prefix: str) -> None:
+        for name in [view for view in self._views if view.startswith(prefix)]:
+            self.spark.catalog.dropTempView(name)
+            self._views.remove(name)
 
     @contextmanager
     def _work(self) -> Iterator[Any]:
@@ -127,7 +131,10 @@ class SparkSessionEngine(Warehouse):
                         f"{where}: a {properties.get('type', 'view').lower()} {properties.get('provider', '')} table can't be"
                         " replaced all or nothing; land into Delta, Iceberg, or a managed Parquet or ORC table without partitions"
                     )
-                return self._rewrite(hands, table, window, delivery)
+                try:
+                    return self._rewrite(hands, table, window, delivery)
+                finally:
+                    self._forget("mlobs_staged")
         except RefusedError as error:
             if error.misfit:
                 raise DataError(f"{where}: {error.words}. Nothing was changed") from error.cause

@@ -96,8 +96,10 @@ def lost_by_cast(table: Table, name: str, old: str, kind: exp.DataType | None, d
     stored = data_type(old, dialect)
     if kind is None or stored is None:
         return query
-    back = exp.cast(exp.cast(column.copy(), kind.copy()), stored.copy())
-    return query.where(exp.NEQ(this=back, expression=column.copy()))
+    # A cast that fails is NULL where the dialect has TRY_CAST; where it hasn't, the query fails, and says the same.
+    there = exp.TryCast(this=column.copy(), to=kind.copy(), safe=True)
+    back = exp.TryCast(this=there, to=stored.copy(), safe=True)
+    return query.where(exp.NullSafeNEQ(this=back, expression=column.copy()))
 
 
 def _definition(name: str, kind: exp.DataType) -> exp.ColumnDef:

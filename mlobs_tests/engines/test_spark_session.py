@@ -27,6 +27,7 @@ def test_the_session_keeps_its_time_zone_and_its_views(spark: Any) -> None:
     assert spark.conf.get("spark.sql.session.timeZone") == "America/New_York"
     assert engine.columns(Source.table(("mine",))) == {"n": "int", "at": "timestamp"}
     engine.land(FLIGHTS, DAY, frame([1]))
+    assert [view.name for view in spark.catalog.listTables() if view.isTemporary] == ["mine"]
     with pytest.raises(WarehouseError):
         engine.run("SELECT nope")
     engine.close()
