@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,16 @@ from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.scanning import Request, combinations, histograms, level_counts, row_count, ungrouped
+from mlobs.profiling.scanning import (
+    TEXTS,
+    Request,
+    combinations,
+    distinct_texts,
+    histograms,
+    level_counts,
+    row_count,
+    ungrouped,
+)
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
     BooleanState,
@@ -41,6 +50,10 @@ from mlobs.windows import Window
 
 ROUNDS = 6
 """Most rounds in which a grid is refined."""
+
+
+WORTHWHILE = 0.001
+"""Least share of rows that makes a text a known level, in a field with very many texts."""
 
 
 def learn(
@@ -68,7 +81,7 @@ def learn(
     base = replace(base, rows=row_count(engine, base))
     grids = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
     texts = [n for n, k in chosen.items() if k in ("categorical", "text")]
-    levels = {n: Levels.learn(c, n, sensitive=n in sensitive) for n, c in level_counts(engine, base, texts).items()}
+    levels = learned_levels(engine, base, texts, sensitive)
     frames: dict[str, FieldState] = {}
     for name, kind in chosen.items():
         if kind == "numeric":
@@ -140,6 +153,24 @@ def fits(kind: str, found: FieldKind | None) -> bool:
     if kind in ("categorical", "text"):
         return True
     return found == kind or (found in ("numeric", "boolean") and kind in ("numeric", "boolean"))
+
+
+def learned_levels(engine: Engine, base: Request, names: Sequence[str], sensitive: Container[str]) -> dict[str, Levels]:
+    """The known levels of text fields: all, the most frequent, or those worth a bin where most texts occur once.
+
+    A sensitive field with more texts than are handed over has no known levels, since the engine can't match hashes.
+    """
+    counts = level_counts(engine, base, names)
+    many = [n for n in names if len(counts[n]) > TEXTS]
+    distinct = distinct_texts(engine, base, many)
+    levels: dict[str, Levels] = {}
+    for name in names:
+        kept = counts[name]
+        if name in distinct:
+            least = max(base.rows * WORTHWHILE, 2.0)
+            kept = {} if name in sensitive else {v: n for v, n in kept.items() if n >= least}
+        levels[name] = Levels.learn(kept, name, sensitive=name in sensitive, distinct=distinct.get(name))
+    return levels
 
 
 def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, Grid]:

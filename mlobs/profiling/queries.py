@@ -280,7 +280,7 @@ def unpivoted(scan: Scan, names: Sequence[str], projections: Sequence[Node], whe
     columns = [exp.Identifier(this=name, quoted=True) for name in names]
     table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
     if scan.forms.dialect == "spark":
-        query.set("laterals", [exp.Lateral(this=call("INLINE", call("ARRAY", slot("rows"))), view=True, alias=table)])
+        query.set("laterals", [exp.Lateral(this=call("STACK", slot("size"), slot("rows")), view=True, alias=table)])
         return query
     values = exp.Subquery(this=exp.Values(expressions=[slot("rows")]))
     query.set("joins", [exp.Join(this=exp.Lateral(this=values, alias=table), kind="CROSS")])
@@ -307,12 +307,17 @@ def row_tokens(scan: Scan, rows: Sequence[Sequence[str]]) -> dict[str, str]:
     if scan.forms.dialect == "duckdb":
         constants = [f"({', '.join([str(at), row[0], *row[2:]])})" for at, row in enumerate(rows)]
         return {"taken": ", ".join(row[1] for row in rows), "size": str(len(rows)), "constants": ", ".join(constants)}
-    make = "STRUCT" if scan.forms.dialect == "spark" else ""
-    return {"rows": ", ".join(f"{make}({', '.join(row)})" for row in rows)}
+    lines = [", ".join(row) for row in rows]
+    if scan.forms.dialect == "spark":
+        return {"rows": ", ".join(lines), "size": str(len(rows))}
+    return {"rows": ", ".join(f"({line})" for line in lines)}
 
 
-def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int | None) -> list[str]:
-    """Branches that give a row for each distinct text, and one for the nulls; `limit` bounds each branch's rows.
+def value_queries(
+    scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int, *, ranked: bool = False
+) -> list[str]:
+    """Branches that give a row for each distinct text, and one for the nulls; `limit` bounds each branch's rows (the most
+    frequent ones, when they are `ranked`).
 
     `columns` are (field number, name, whether the column is a text by type).
     """
@@ -325,11 +330,15 @@ def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: i
         branch = outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, texts=True)
         value = Template(scan.forms, text(slot("column")))
         rows = [[str(at), value.poured({"column": quoted(scan.forms, name)})] for at, name, _ in columns]
-        tree = _limited(branch, limit and limit * len(columns))
+        tree = _limited(branch, limit * len(columns))
         return [Template(scan.forms, tree).poured(row_tokens(scan, rows))]
     template = Template(
         scan.forms,
-        _limited(scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], texts=True), limit),
+        _limited(
+            scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], texts=True),
+            limit,
+            ranked=ranked,
+        ),
     )
     return [
         template.poured({"f": str(at), "v": scan.forms.sql(column(name) if is_text else text(column(name)))})
@@ -337,12 +346,11 @@ def value_queries(scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: i
     ]
 
 
-def _limited(query: exp.Select, limit: int | None) -> exp.Select:
-    if limit is None:
-        return query
-    bounded = exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
-    # nested once more: a branch of a UNION may not end in LIMIT
-    return exp.Select(expressions=[exp.Star()]).from_(nested(bounded, "bounded"), copy=False)
+def _limited(query: exp.Select, limit: int, *, ranked: bool = False) -> exp.Select:
+    cut = exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
+    if ranked:
+        cut.set("order", exp.Order(expressions=[exp.Ordered(this=column("n"), desc=True, nulls_first=False)]))
+    return cut
 
 
 def follow_up_templates(scan: Scan) -> dict[int, Template]:

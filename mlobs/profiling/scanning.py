@@ -25,6 +25,7 @@ from mlobs.profiling import assemble, queries
 from mlobs.profiling.assemble import Answer, FollowUps
 from mlobs.profiling.grouping import Combination, Segmentation, after_window, window_number
 from mlobs.profiling.nodes import Node, any_of, column, count, named, nested, number, select
+from mlobs.profiling.open_text import open_states
 from mlobs.profiling.wide import wide_query
 from mlobs.spec import FieldKind
 from mlobs.states import (
@@ -169,7 +170,8 @@ def numeric_columns(engine: Engine, request: Request) -> list[queries.NumericCol
 def text_columns(engine: Engine, request: Request) -> list[tuple[int, str, bool]]:
     return [
         (at, name, is_text(request.columns[name], engine.dialect))
-        for at, (name, _) in request.only(CategoricalState).items()
+        for at, (name, state) in request.only(CategoricalState).items()
+        if not counted_apart(state.levels)
     ]
 
 
@@ -218,7 +220,7 @@ def binned_texts(engine: Engine, request: Request, found: Sequence[Combination])
     numeric, texts = numeric_columns(engine, request), text_columns(engine, request)
     groups = max(len(request.windows), 1) * max(len(found), 1)
     together = bool(numeric and texts) and groups <= TOGETHER
-    limit = (TEXTS + 1) * groups
+    limit = text_limit(request, found)
     parts = [queries.numeric_queries(scan, numeric, texts=together), queries.value_queries(scan, texts, limit)]
     if together:
         return [queries.union([*parts[0], *parts[1]])]
@@ -237,13 +239,46 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         states: dict[tuple[int, int], Any] = {}
         if numeric is not None:
             states.update(_numeric(engine, request, found, numbering, numeric))
-        if texts is not None:
-            frames = {at: (s.levels, s.kind) for at, (_, s) in request.only(CategoricalState).items()}
-            states.update(assemble.categorical_states(texts, frames))
+        states.update(_texts(engine, request, found, numbering, texts))
         groups = _groups(request, numbering, wide, states)
         if request.light:
             return Scanned(groups, {}, {})
         return of_windows(engine, request, groups)
+
+
+def _texts(
+    engine: Engine, request: Request, found: Sequence[Combination], numbering: Groups, texts: Answer | None
+) -> dict[tuple[int, int], CategoricalState]:
+    """States of text fields: from all their distinct values, or counted in the engine where these are too many."""
+    fields = request.only(CategoricalState)
+    limit = text_limit(request, found)
+    cut: set[int] = {at for at, (_, s) in fields.items() if counted_apart(s.levels)}
+    states: dict[tuple[int, int], CategoricalState] = {}
+    if texts is not None:
+        asked = set(fields) - cut
+        if len(texts) >= limit * len(asked):  # a scan of all fields at once was cut short, in any of them
+            cut |= asked
+        else:
+            numbers, counts = np.unique(texts["f"], return_counts=True)
+            cut |= {int(f) for f, n in zip(numbers, counts, strict=True) if n >= limit}
+        whole = texts.where(~np.isin(texts["f"], sorted(cut))) if cut else texts
+        states = assemble.categorical_states(whole, {at: (s.levels, s.kind) for at, (_, s) in fields.items()})
+    scan = scan_of(engine, request, found)
+    for at in sorted(cut):
+        name, frame = fields[at]
+        made = open_states(engine, scan, name, frame.levels, frame.kind, numbering.number)
+        states.update({(g, at): state for g, state in made.items()})
+    return states
+
+
+def counted_apart(levels: Levels) -> bool:
+    """Whether the reference had so many distinct texts that they are counted in the engine from the start."""
+    return levels.distinct > TEXTS
+
+
+def text_limit(request: Request, found: Sequence[Combination]) -> int:
+    """Rows that a field's distinct texts may take in an answer; as many mean that it was cut short."""
+    return (TEXTS + 1) * max(len(request.windows), 1) * max(len(found), 1)
 
 
 def _part(answers: Sequence[Answer], number: int) -> Answer | None:
@@ -510,14 +545,28 @@ def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[st
     """Value -> rows of text and categorical fields, over all of the request's rows."""
     if not names:
         return {}
-    request = replace(ungrouped(engine, base), frames={name: CategoricalState(Levels()) for name in names})
-    texts = queries.value_queries(scan_of(engine, request), text_columns(engine, request), None)
-    rows = answer(engine.run(queries.union(texts)), Groups(0))
+    request = replace(
+        ungrouped(engine, base), frames={name: CategoricalState(Levels()) for name in names}, rows=1 << 62
+    )
+    scan = replace(scan_of(engine, request), compact=False)  # a ranking of its own for each field
+    texts = queries.value_queries(scan, text_columns(engine, request), TEXTS + 1, ranked=True)
     counts: dict[str, dict[str, int]] = {name: {} for name in names}
-    for f, v, n in zip(rows["f"].tolist(), rows["v"].tolist(), rows["n"].tolist(), strict=True):
-        if v >= 0:
-            counts[names[f]][rows.texts[v]] = n
+    for text in texts:
+        rows = answer(engine.run(text), Groups(0))
+        for f, v, n in zip(rows["f"].tolist(), rows["v"].tolist(), rows["n"].tolist(), strict=True):
+            if v >= 0:
+                counts[names[f]][rows.texts[v]] = n
     return counts
+
+
+def distinct_texts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, int]:
+    """Distinct values of text fields, over all of the request's rows."""
+    scan = scan_of(engine, ungrouped(engine, base))
+    counts = [
+        named(exp.Count(this=exp.Distinct(expressions=[column(name)])), f"d{at}") for at, name in enumerate(names)
+    ]
+    values = engine.run(select(counts, scan.relation, scan.where)).to_pydict().values() if names else ()
+    return {name: int(found[0]) for name, found in zip(names, values, strict=True)}
 
 
 def combinations(engine: Engine, base: Request, names: Sequence[str]) -> dict[Combination, int]:

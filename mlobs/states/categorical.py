@@ -29,36 +29,37 @@ UNSEEN_KEPT = 256
 FORMS = ("empty", "blank", "null_keyword", "number_like", "uuid_like", "email_like", "timestamp_like")
 """What a value may look like, as bits of a mask in this order."""
 
-_NULL_WORDS = frozenset({"null", "none", "nil", "nothing", "nan", "na", "n/a", "#n/a", "<na>", "nat", "undefined"})
-_NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
-_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
-_TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
-)
+NULL_WORDS = ("null", "none", "nil", "nothing", "nan", "na", "n/a", "#n/a", "<na>", "nat", "undefined")
+"""Texts that stand for a missing value, in lower case."""
+
+PATTERNS = {
+    "number_like": "[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?",
+    "uuid_like": "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+    "email_like": "[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+[.][A-Za-z]{2,24}",
+    "timestamp_like": (
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+    ),
+}
+"""What a whole text without its outer spaces must match; in what RE2, Java and POSIX expressions share."""
+
+_COMPILED = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
+_WORDS = frozenset(NULL_WORDS)
 
 
 @lru_cache(maxsize=65536)
 def form(value: str) -> int:
-    """Bit mask over `FORMS`.
+    """Bit mask over `FORMS`: empty, only spaces, a word for null, or one of `PATTERNS`.
 
-    >>> [name for bit, name in enumerate(FORMS) if form("1e-3") >> bit & 1]
+    >>> [name for bit, name in enumerate(FORMS) if form(" 1e-3") >> bit & 1]
     ['number_like']
     """
-    text = value.strip()
+    text = value.strip(" ")
     if not text:
         return 1 if value == "" else 2
-    mask = 0
-    if text.lower() in _NULL_WORDS:
-        mask |= 4
-    if _NUMBER.fullmatch(text):
-        mask |= 8
-    elif len(text) == 36 and _UUID.fullmatch(text):
-        mask |= 16
-    elif "@" in text and _EMAIL.fullmatch(text):
-        mask |= 32
-    elif _TIMESTAMP.fullmatch(text):
-        mask |= 64
+    mask = 4 if text.lower() in _WORDS else 0
+    for bit, pattern in enumerate(_COMPILED.values(), 3):
+        if pattern.fullmatch(text):
+            mask |= 1 << bit
     return mask
 
 

@@ -42,7 +42,13 @@ def test_learning_freezes_equal_frames(engine: Engine, fill: Any, rows: pa.Table
 
 def test_windows_in_one_pass_equal_each_by_itself(engine: Engine, fill: Any, rows: pa.Table) -> None:
     fill("hostile", rows)
-    table = Table("hostile", time="at", key="id", segments=("origin",), fields=tuple(Field(n) for n in rows.column_names if n not in ("at", "id")))
+    table = Table(
+        "hostile",
+        time="at",
+        key="id",
+        segments=("origin",),
+        fields=tuple(Field(n) for n in rows.column_names if n not in ("at", "id")),
+    )
     days = list(Window(START, START + timedelta(days=4)).split(timedelta(days=1)))
     known = learn_reference(engine, table, days[:2])
     found = profile_windows(engine, table, days, known)
