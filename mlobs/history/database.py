@@ -165,6 +165,7 @@ class Database:
             "read-only": "it can't be written; change its permissions, or choose another place",
             "full": "the disk is full; free some space",
             "no such table": "it lacks a table and may be another program's; point `history` at another database",
+            "no such column": "it was made by another version of mlobs; move it away, and a new one is made",
             "connection": "check that the server runs and that host, port, user and password are right",
         }
         mend = next((mend for sign, mend in mends.items() if sign in said.lower()), "check the database")

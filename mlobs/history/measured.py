@@ -192,7 +192,7 @@ class Measured:
                     if same:
                         kept.append(same.pop())
                     else:
-                        new.append(row | {"at": at, "run_id": run_id, "fingerprint": fingerprint})
+                        new.append(row | {"at": at, "run_id": run_id, "fingerprint": fingerprint, "filed": False})
             gone = [row_id for ids in live.values() for row_id in ids]
             for chunk in _chunks(gone):
                 connection.execute(update(tables.verdicts).where(c.id.in_(chunk)).values(superseded_at=at))

@@ -161,6 +161,7 @@ verdicts = Table(
     _required("run_id"),
     _required("fingerprint"),
     Column("superseded_at", Instant),
+    _required("filed", Boolean),
 )
 Index("verdicts_by_window", verdicts.c.table_name, verdicts.c.window_start)
 _failed_and_live = (verdicts.c.status == "failed") & verdicts.c.superseded_at.is_(None)
@@ -247,6 +248,11 @@ feedback = Table(
     Column("revoked_at", Instant),
 )
 
+_unfiled = _failed_and_live & verdicts.c.filed.is_(False)
+_lapsed = verdicts.c.superseded_at.is_not(None) & verdicts.c.filed.is_(True)
+for _name, _which in (("verdicts_unfiled", _unfiled), ("verdicts_lapsed", _lapsed)):
+    Index(_name, verdicts.c.window_start, sqlite_where=_which, postgresql_where=_which)
+
 incidents = Table(
     "incidents",
     metadata,
@@ -264,6 +270,7 @@ incidents = Table(
     _required("announced", Boolean),
     _required("acknowledged_by"),
     _required("touched", Plain),
+    _required("strands", Plain),
 )
 Index("incidents_by_state", incidents.c.state, incidents.c.window_end)
 
@@ -282,6 +289,7 @@ incident_members = Table(
     Column("score", Number),
     _required("reason"),
     _required("failing", Boolean),
+    Index("incident_members_by_place", "table_name", "window_start", "field", "metric"),
 )
 
 incident_events = Table(

@@ -5,7 +5,8 @@ Works on history and lineage; sends nothing (alerts do) and knows nothing of Dag
 
 from mlobs.incidents.causes import Evidence, RootCause, root_causes
 from mlobs.incidents.evidence import gather
-from mlobs.incidents.lifecycle import (
+from mlobs.incidents.lifecycle import update
+from mlobs.incidents.people import (
     acknowledge,
     events,
     expected,
@@ -14,7 +15,6 @@ from mlobs.incidents.lifecycle import (
     members,
     open_incidents,
     reopen,
-    update,
 )
 from mlobs.incidents.records import Incident, IncidentEvent, Member, Touched
 

@@ -40,16 +40,22 @@ class Key(NamedTuple):
         return cls(verdict.table, verdict.detector, verdict.field, verdict.metric, verdict.segment)
 
 
+Place = tuple[Key, Window]
+"""What tells one failure from others: which metric, in which window."""
+
+
 @dataclass(frozen=True)
 class Episode:
-    """One metric that fails in windows that touch, oldest first."""
+    """One metric that fails in windows that touch, oldest first; `onset` when it is known to have begun earlier."""
 
     key: Key
     verdicts: tuple[Verdict, ...]
+    onset: datetime | None = None
 
     @cached_property
     def start(self) -> datetime:
-        return self.verdicts[0].window.start
+        first = self.verdicts[0].window.start
+        return first if self.onset is None else min(first, self.onset)
 
     @cached_property
     def end(self) -> datetime:
@@ -62,8 +68,7 @@ class Episode:
     @cached_property
     def patience(self) -> datetime:
         """Until when a failure still belongs to this episode, or is explained by it."""
-        longest = max(v.window.length for v in self.verdicts[-3:])
-        return self.end + GAP * longest
+        return self.end + GAP * self.verdicts[-1].window.length
 
     @cached_property
     def data_fault(self) -> bool:
@@ -94,8 +99,9 @@ class Group:
         return min(e.start for e in self.episodes)
 
 
-def episodes(verdicts: Iterable[Verdict]) -> list[Episode]:
+def episodes(verdicts: Iterable[Verdict], onsets: Mapping[Place, datetime] | None = None) -> list[Episode]:
     """Failed verdicts as episodes, by onset."""
+    known = onsets or {}
     by_key: dict[Key, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         by_key[Key.of(verdict)].append(verdict)
@@ -103,15 +109,19 @@ def episodes(verdicts: Iterable[Verdict]) -> list[Episode]:
     for key, failures in by_key.items():
         run: list[Verdict] = []
         for verdict in sorted(failures, key=lambda v: v.window):
-            if run and verdict.window.start > Episode(key, tuple(run)).patience:
-                found.append(Episode(key, tuple(run)))
+            if run and verdict.window.start > run[-1].window.end + GAP * run[-1].window.length:
+                found.append(Episode(key, tuple(run), known.get((key, run[0].window))))
                 run = []
             run.append(verdict)
-        found.append(Episode(key, tuple(run)))
+        found.append(Episode(key, tuple(run), known.get((key, run[0].window))))
     return sorted(found, key=lambda e: (e.start, e.key))
 
 
-def group(verdicts: Iterable[Verdict], lineage: Mapping[str, Sequence[str]]) -> list[Group]:
+def group(
+    verdicts: Iterable[Verdict],
+    lineage: Mapping[str, Sequence[str]],
+    onsets: Mapping[Place, datetime] | None = None,
+) -> list[Group]:
     """Failed verdicts grouped by cause, by onset.
 
     A data fault upstream explains every failure that begins while it lasts; a milder failure upstream explains all but
@@ -120,11 +130,12 @@ def group(verdicts: Iterable[Verdict], lineage: Mapping[str, Sequence[str]]) -> 
 
     Args:
         lineage: table -> the tables it is made from.
+        onsets: when the episode that begins with that failure really began, if earlier verdicts are left out.
     """
     order = upstream_first(lineage, {v.table for v in verdicts})
     ancestors = {table: upstream(lineage, table) for table in order}
     by_table: dict[str, list[Episode]] = defaultdict(list)
-    for episode in episodes(verdicts):
+    for episode in episodes(verdicts, onsets):
         by_table[episode.key.table].append(episode)
     groups: list[Group] = []
     home: dict[int, Group] = {}
@@ -204,9 +215,3 @@ def model_of(table: str) -> str | None:
     ('arrival_delay', None)
     """
     return table.removesuffix(PERFORMANCE) if table.endswith(PERFORMANCE) else None
-
-
-def hull(verdicts: Iterable[Verdict]) -> Window:
-    """The smallest window around all of them."""
-    windows = [v.window for v in verdicts]
-    return Window(min(w.start for w in windows), max(w.end for w in windows))

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, and_, exists, func, insert, select, type_coerce, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History, tables
 from mlobs.history.measured import stored_verdict
 from mlobs.history.tables import window_of
-from mlobs.incidents.grouping import Key
-from mlobs.incidents.records import Incident, IncidentEvent, Member, Touched
+from mlobs.incidents.grouping import Key, Place
+from mlobs.incidents.records import Incident, IncidentEvent, Member, Strand, Touched
 from mlobs.windows import Window
 
 MESSAGES = ("opened", "worse", "reopened", "resolved")
@@ -28,6 +28,22 @@ MESSAGES = ("opened", "worse", "reopened", "resolved")
 I, M, V = tables.incidents.c, tables.incident_members.c, tables.verdicts.c  # noqa: E741
 
 LIVE_FAILURE = and_(V.status == "failed", V.superseded_at.is_(None))
+LAPSED = and_(V.superseded_at.is_not(None), V.filed.is_(True))
+
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A live failed verdict, and whether an update has dealt with it already."""
+
+    id: int
+    verdict: Verdict
+    filed: bool
+
+    @property
+    def place(self) -> Place:
+        return Key.of(self.verdict), self.verdict.window
 
 
 def select_incidents(connection: Connection, which: ColumnElement[bool] | None = None) -> list[Incident]:
@@ -38,9 +54,20 @@ def select_incidents(connection: Connection, which: ColumnElement[bool] | None =
     return [_incident(row) for row in connection.execute(query)]
 
 
-def select_members(connection: Connection, ids: Iterable[int]) -> dict[int, list[Member]]:
-    """Incident id -> its members, by window."""
+def active(connection: Connection) -> list[Incident]:
+    """Incidents that still need somebody."""
+    return select_incidents(connection, I.state.in_(("open", "acknowledged")))
+
+
+def select_members(
+    connection: Connection, ids: Iterable[int], *, since: datetime | None = None, failing: bool | None = None
+) -> dict[int, list[Member]]:
+    """Incident id -> its members, by window; only those whose windows end after `since`, and fail or don't."""
     query = select(tables.incident_members).where(M.incident_id.in_(list(ids))).order_by(M.window_start, M.table_name)
+    if since is not None:
+        query = query.where(M.window_end > since)
+    if failing is not None:
+        query = query.where(M.failing.is_(failing))
     found: dict[int, list[Member]] = defaultdict(list)
     for row in connection.execute(query):
         found[row.incident_id].append(_member(row))
@@ -54,28 +81,70 @@ def select_events(connection: Connection, incident_id: int) -> list[IncidentEven
     return [IncidentEvent(r.incident_id, r.at, r.kind, r.by_whom, r.note) for r in connection.execute(query)]
 
 
-def unfiled(connection: Connection) -> Window | None:
-    """The smallest window around the live failures that nothing holds as failing with their present severity."""
-    filed = exists().where(
-        M.table_name == V.table_name,
-        M.detector == V.detector,
-        M.field == V.field,
-        M.metric == V.metric,
-        M.segment == V.segment,
-        M.window_start == V.window_start,
-        M.window_end == V.window_end,
-        M.severity == V.severity,
-        M.failing.is_(True),
-    )
-    query = select(func.min(V.window_start), func.max(V.window_end)).where(LIVE_FAILURE, ~filed)
-    start, end = connection.execute(query).one()
-    return None if start is None else Window(start, end)
+def unfiled(connection: Connection) -> tuple[datetime, timedelta] | None:
+    """Start of the earliest live failure that no update has dealt with, and the longest window of these."""
+    length = type_coerce(V.window_end, BigInteger) - type_coerce(V.window_start, BigInteger)
+    query = select(func.min(V.window_start), func.max(length)).where(LIVE_FAILURE, V.filed.is_(False))
+    start, longest = connection.execute(query).one()
+    return None if start is None else (start, timedelta(microseconds=int(longest)))
 
 
-def live_failures(connection: Connection, since: datetime) -> list[Verdict]:
+def lapsed(connection: Connection) -> list[tuple[int, Place]]:
+    """(verdict id, place) of the failures that were dealt with and have been superseded since."""
+    query = select(V.id, V.table_name, V.detector, V.field, V.metric, V.segment, V.window_start, V.window_end)
+    return [
+        (r.id, (Key(r.table_name, r.detector, r.field, r.metric, r.segment), window_of(r.window_start, r.window_end)))
+        for r in connection.execute(query.where(LAPSED))
+    ]
+
+
+def live_failures(connection: Connection, since: datetime) -> list[Failure]:
     """Live failed verdicts of windows that end after `since`."""
     query = select(tables.verdicts).where(LIVE_FAILURE, V.window_end > since)
-    return [stored_verdict(row).verdict for row in connection.execute(query)]
+    return [Failure(row.id, stored_verdict(row).verdict, row.filed) for row in connection.execute(query)]
+
+
+def mark(connection: Connection, ids: Sequence[int], filed: bool) -> None:
+    """Notes that an update has dealt with these verdicts, or that one must deal with them again."""
+    for place in range(0, len(ids), CHUNK):
+        chunk = ids[place : place + CHUNK]
+        connection.execute(update(tables.verdicts).where(V.id.in_(chunk)).values(filed=filed))
+
+
+def forget_excused(connection: Connection) -> None:
+    """Marks the failures that were dealt with and belong to no incident as not dealt with: they had been excused."""
+    blamed = exists().where(
+        M.table_name == V.table_name,
+        M.window_start == V.window_start,
+        M.field == V.field,
+        M.metric == V.metric,
+        M.detector == V.detector,
+        M.segment == V.segment,
+        M.window_end == V.window_end,
+        M.failing.is_(True),
+    )
+    connection.execute(update(tables.verdicts).where(LIVE_FAILURE, V.filed.is_(True), ~blamed).values(filed=False))
+
+
+def pass_members(connection: Connection, places: Iterable[Place]) -> set[int]:
+    """Marks the members at these places as failing no more; returns the incidents that had them."""
+    touched: set[int] = set()
+    for key, window in places:
+        there = and_(
+            M.table_name == key.table,
+            M.window_start == window.start,
+            M.field == key.field,
+            M.metric == key.metric,
+            M.detector == key.detector,
+            M.segment == key.segment,
+            M.window_end == window.end,
+            M.failing.is_(True),
+        )
+        found = list(connection.scalars(select(M.incident_id).where(there)))
+        if found:
+            connection.execute(update(tables.incident_members).where(there).values(failing=False))
+            touched.update(found)
+    return touched
 
 
 def judged_windows(connection: Connection, table: str, after: datetime) -> list[Window]:
@@ -88,19 +157,6 @@ def judged_windows(connection: Connection, table: str, after: datetime) -> list[
         .order_by(V.window_start)
     )
     return [window_of(start, end) for start, end in connection.execute(query)]
-
-
-def newest_judged(connection: Connection, table: str) -> datetime | None:
-    """End of the newest judged window of a table."""
-    judged = V.status.in_(("passed", "failed"))
-    query = (
-        select(V.window_end)
-        .where(V.table_name == table, judged, V.superseded_at.is_(None))
-        .order_by(V.window_start.desc())
-        .limit(1)
-    )
-    found: datetime | None = connection.scalar(query)
-    return found
 
 
 def insert_incident(connection: Connection, incident: Incident) -> Incident:
@@ -137,23 +193,6 @@ def save_members(history: History, connection: Connection, incident_id: int, mem
     )
 
 
-def drop_members(connection: Connection, incident_id: int, members: Iterable[Member]) -> None:
-    """Takes members out of an incident."""
-    for m in members:
-        connection.execute(
-            tables.incident_members.delete().where(
-                M.incident_id == incident_id,
-                M.table_name == m.key.table,
-                M.detector == m.key.detector,
-                M.field == m.key.field,
-                M.metric == m.key.metric,
-                M.segment == m.key.segment,
-                M.window_start == m.window.start,
-                M.window_end == m.window.end,
-            )
-        )
-
-
 def move_members(history: History, connection: Connection, source: int, target: int) -> None:
     """Gives all members of one incident to another."""
     moved = select_members(connection, [source]).get(source, [])
@@ -182,13 +221,14 @@ def add_event(
 
 def incident_content(incident: Incident, note: str) -> dict[str, Any]:
     """The incident as it is now, for a message that is sent later."""
-    return _row(incident) | {"id": incident.id, "note": note}
+    kept = {name: value for name, value in _row(incident).items() if name != "strands"}
+    return kept | {"id": incident.id, "note": note}
 
 
 def incident_from(content: Mapping[str, Any]) -> Incident:
     """The incident that `incident_content` kept."""
     at = {name: None if content[name] is None else datetime.fromisoformat(content[name]) for name in TIMES}
-    return _incident_of({**content, **at})
+    return _incident_of({**content, **at, "strands": []})
 
 
 TIMES = ("opened_at", "changed_at", "resolved_at", "window_start", "window_end")
@@ -209,6 +249,7 @@ def _row(incident: Incident) -> dict[str, Any]:
         "announced": incident.announced,
         "acknowledged_by": incident.acknowledged_by,
         "touched": incident.touched.plain(),
+        "strands": [[*s.key, _micro(s.start), _micro(s.end), s.severity, s.score, s.reason] for s in incident.strands],
     }
 
 
@@ -231,7 +272,19 @@ def _incident_of(row: Mapping[str, Any]) -> Incident:
         acknowledged_by=row["acknowledged_by"],
         announced=row["announced"],
         touched=Touched.of(row["touched"]),
+        strands=tuple(
+            Strand(Key(*key), _instant(start), _instant(end), severity, score, reason)
+            for *key, start, end, severity, score, reason in row["strands"]
+        ),
     )
+
+
+def _micro(moment: datetime) -> int:
+    return (moment - tables.EPOCH) // tables.MICROSECOND
+
+
+def _instant(micro: int) -> datetime:
+    return tables.EPOCH + timedelta(microseconds=micro)
 
 
 def _member(row: Row[Any]) -> Member:

@@ -1,25 +1,25 @@
-"""What becomes of incidents: opened, worse, reopened, resolved by what the checks say; acknowledged, expected by people.
+"""What becomes of incidents when windows are judged: opened, worse, reopened, merged, resolved.
 
-Each function is one transaction of history, so that two processes can't open the same incident twice and a message is
-put into the outbox exactly when its incident changes. The time comes in as `now`.
+One update is one transaction of history, so that two processes can't open the same incident twice and a message is put
+into the outbox exactly when its incident changes. It reads the failures that are new and what lies around them, not the
+whole past: an incident that has lasted for months costs no more than one of yesterday. The time comes in as `now`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, or_, true
+from sqlalchemy import Connection, or_
 
 from mlobs.detectors.verdict import Verdict
-from mlobs.errors import HistoryError
-from mlobs.history import Feedback, History
+from mlobs.history import Feedback, History, tables
 from mlobs.incidents import ledger
-from mlobs.incidents.grouping import GAP, RANK, Group, Key, group, hull, model_of
-from mlobs.incidents.ledger import I
-from mlobs.incidents.records import Incident, IncidentEvent, Member
+from mlobs.incidents.grouping import GAP, RANK, Group, Key, Place, group, model_of
+from mlobs.incidents.ledger import Failure, I
+from mlobs.incidents.records import Happening, Incident, Member, Strand, strands
 from mlobs.incidents.scope import described
 
 CLEAN = 2
@@ -34,8 +34,12 @@ NEWS = 7
 OLD = timedelta(days=90)
 """An incident whose windows ended longer ago than this (labels may be late) is history too."""
 
-EXCUSED = 0
-"""The incident that excused failures are filed under: those that people have muted or called expected."""
+PASSED = "its checks passed again"
+REJUDGED = "its windows were judged again and passed"
+EXCUSED = "people have excused it"
+
+FEEDBACK_SEEN = "feedback seen by incidents"
+"""Name under which `revisions` holds how many changes of feedback the incidents have taken in."""
 
 
 def update(
@@ -60,70 +64,43 @@ def update(
     Raises:
         HistoryError: when history can't be read or written.
     """
-    standing = history.feedback()
+    given = history.feedback(revoked=True)
+    feedback_changes = len(given) + sum(not f.active for f in given)
     with history.database.read() as connection:
-        if not (ledger.unfiled(connection) or _active(connection) or _blamed_again(connection, standing)):
+        new = ledger.unfiled(connection) or ledger.lapsed(connection)
+        if not new and not ledger.active(connection) and _seen(connection) == feedback_changes:
             return []
     with history.database.write("incidents") as connection:
-        ledger.drop_members(connection, EXCUSED, _blamed_again(connection, standing))
-        scene = _scene(connection, standing)
-        if scene is None:
-            return []
-        return _Update(history, connection, lineage, now, notify_since, clean, scene).run()
+        standing = [f for f in given if f.active]
+        run = _Update(history, connection, lineage, now, notify_since, clean, standing)
+        if _seen(connection) != feedback_changes:
+            run.take_feedback()
+            row = {"table_name": FEEDBACK_SEEN, "revision": feedback_changes}
+            history.database.upsert(connection, tables.revisions, [row])
+        run.take_lapsed()
+        run.take_new()
+        run.settle()
+        return list(run.changed.values())
 
 
-def _active(connection: Connection) -> list[Incident]:
-    return ledger.select_incidents(connection, I.state.in_(("open", "acknowledged")))
-
-
-def _blamed_again(connection: Connection, standing: Sequence[Feedback]) -> list[Member]:
-    """Failures that were excused, by feedback that has been revoked since."""
-    excused = ledger.select_members(connection, [EXCUSED]).get(EXCUSED, [])
-    return [m for m in excused if not _excused(m.verdict, standing)]
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """All that one update looks at: the failures since some instant, and every incident that reaches into that time."""
-
-    failures: list[Verdict]
-    excused: list[Verdict]
-    known: dict[int, Incident]
-    members: dict[int, list[Member]]
-
-
-def _scene(connection: Connection, standing: Sequence[Feedback]) -> _Scene | None:
-    new, active = ledger.unfiled(connection), _active(connection)
-    if new is None and not active:
-        return None
-    start = min([i.window.start for i in active] + ([new.start] if new else []))
-    failures = ledger.live_failures(connection, start)
-    longest = max((v.window.length for v in failures), default=timedelta(0))
-    while True:
-        known = ledger.select_incidents(
-            connection, or_(I.window_end >= start - REOPENS * longest, I.state.in_(("open", "acknowledged")))
-        )
-        earlier = min([i.window.start for i in known], default=start)
-        if earlier >= start:
-            break
-        start = earlier
-    failures = ledger.live_failures(connection, start)
-    excused = [v for v in failures if _excused(v, standing)]
-    gone = {id(v) for v in excused}
-    return _Scene(
-        [v for v in failures if id(v) not in gone],
-        excused,
-        {i.id: i for i in known},
-        ledger.select_members(connection, [i.id for i in known]),
+def _seen(connection: Connection) -> int:
+    c = tables.revisions.c
+    return (
+        connection.scalar(tables.revisions.select().with_only_columns(c.revision).where(c.table_name == FEEDBACK_SEEN))
+        or 0
     )
 
 
-def _excused(verdict: Verdict, standing: Sequence[Feedback]) -> bool:
-    return any(f.speaks_of(verdict) for f in standing)
-
-
 class _Update:
-    """One run of `update`, inside its transaction."""
+    """One run of `update`, inside its transaction.
+
+    Attributes:
+        known: the incidents looked at, as they are by now; `before`: the active ones as they were.
+        members: their members in the windows looked at.
+        owner: place of a failure -> the incident that has it.
+        excused: incidents of which people have excused some failure.
+        changed: what is handed back.
+    """
 
     def __init__(
         self,
@@ -133,33 +110,87 @@ class _Update:
         now: datetime,
         notify_since: datetime | None,
         clean: int,
-        scene: _Scene,
+        standing: Sequence[Feedback],
     ) -> None:
         self.history, self.connection, self.lineage, self.now = history, connection, lineage, now
-        self.notify_since, self.clean, self.scene = notify_since, clean, scene
+        self.notify_since, self.clean, self.standing = notify_since, clean, standing
+        self.known = {i.id: i for i in ledger.active(connection)}
+        self.before = dict(self.known)
+        self.members: dict[int, list[Member]] = {}
+        self.owner: dict[Place, int] = {}
+        self.excused: set[int] = set()
         self.changed: dict[int, Incident] = {}
-        everyone = [(m, incident_id) for incident_id, members in scene.members.items() for m in members]
-        self.owner = {m.place: incident_id for m, incident_id in sorted(everyone, key=lambda e: e[0].failing)}
-        self.filed = {(*m.place, m.severity) for m, _ in everyone if m.failing}
 
-    def run(self) -> list[Incident]:
-        self._excuse()
-        groups = group(self.scene.failures, self.lineage)
+    # What has happened since the last update
+
+    def take_feedback(self) -> None:
+        """Feedback was given or revoked: what was excused is looked at again, and what is excused now fails no more."""
+        ledger.forget_excused(self.connection)
+        members = ledger.select_members(self.connection, self.known, failing=True)
+        gone = {m.place for found in members.values() for m in found if self._is_excused(m.verdict)}
+        self.excused = ledger.pass_members(self.connection, gone)
+        self._rebuild(self.excused)
+
+    def take_lapsed(self) -> None:
+        """Failures whose windows were judged again: they fail no more, unless they are among the new ones."""
+        lapsed = ledger.lapsed(self.connection)
+        self._rebuild(ledger.pass_members(self.connection, {place for _, place in lapsed}))
+        ledger.mark(self.connection, [row_id for row_id, _ in lapsed], filed=False)
+
+    def take_new(self) -> None:
+        """New failures find their incidents, among the failures around them."""
+        new = ledger.unfiled(self.connection)
+        if new is None:
+            return
+        start, longest = new
+        horizon = start - (REOPENS + 1) * longest
+        failures = ledger.live_failures(self.connection, horizon)
+        excused = [f for f in failures if self._is_excused(f.verdict)]
+        ledger.mark(self.connection, [f.id for f in excused if not f.filed], filed=True)
+        left_out = {f.id for f in excused}
+        failures = [f for f in failures if f.id not in left_out]
+        self._look_around(horizon)
+        by_place: dict[Place, list[Failure]] = {}
+        for failure in failures:
+            by_place.setdefault(failure.place, []).append(failure)
+        groups = group([f.verdict for f in failures], self.lineage, self._onsets())
         claims = self._claims(groups)
-        kept: set[int] = set()
         for number, found in enumerate(groups):
-            incident = self._home(found, [i for i, claimed in claims.items() if claimed == number])
-            if incident is not None:
-                kept.add(incident.id)
-        for incident in list(self.scene.known.values()):
-            if incident.active and incident.id not in kept and incident.id not in self.changed:
-                self._settle(incident)
-        return list(self.changed.values())
+            places = {(Key.of(v), v.window) for v in found.verdicts}
+            inside = [f for place in sorted(places) for f in by_place[place]]
+            self._find_home(found, inside, [i for i, claimed in claims.items() if claimed == number])
+        ledger.mark(self.connection, [f.id for f in failures if not f.filed], filed=True)
 
-    def _excuse(self) -> None:
-        """Files excused failures apart, and notes in their incidents that they fail no more."""
-        rows = [Member.of(v) for v in self.scene.excused]
-        ledger.save_members(self.history, self.connection, EXCUSED, rows)
+    def settle(self) -> None:
+        """Active incidents without failures, or whose tables have passed since, are resolved."""
+        for incident in list(self.known.values()):
+            if not incident.active:
+                continue
+            if not incident.strands:
+                self._resolve(incident, EXCUSED if incident.id in self.excused else REJUDGED)
+            elif self._over(incident.strands):
+                self._resolve(incident, PASSED)
+
+    # Finding the incident of a group
+
+    def _look_around(self, horizon: datetime) -> None:
+        """Every incident that reaches into the windows looked at, and its members there."""
+        there = or_(I.window_end >= horizon, I.state.in_(("open", "acknowledged")))
+        for incident in ledger.select_incidents(self.connection, there):
+            self.known.setdefault(incident.id, incident)
+        self.members = ledger.select_members(self.connection, self.known, since=horizon)
+        everyone = [(m, incident_id) for incident_id, members in self.members.items() for m in members]
+        self.owner = {m.place: incident_id for m, incident_id in sorted(everyone, key=lambda e: e[0].failing)}
+
+    def _onsets(self) -> dict[Place, datetime]:
+        """When the failures of an incident really began, for those that began before the windows looked at."""
+        begun = {(i.id, s.key): s.start for i in self.known.values() for s in i.strands}
+        return {
+            m.place: begun[incident_id, m.key]
+            for incident_id, members in self.members.items()
+            for m in members
+            if m.failing and (incident_id, m.key) in begun
+        }
 
     def _claims(self, groups: Sequence[Group]) -> dict[int, int]:
         """Incident -> the group that holds most of its failures."""
@@ -171,123 +202,114 @@ class _Update:
                     shared.setdefault(owner, Counter())[number] += 1
         return {owner: max(counts, key=lambda n: (counts[n], -n)) for owner, counts in shared.items()}
 
-    def _home(self, found: Group, claimed: Sequence[int]) -> Incident | None:
-        """The incident that the group belongs to after this; None when it is settled and nothing new came."""
-        known = self.scene.known
-        active = sorted(i for i in claimed if known[i].active)
-        settled = sorted(i for i in claimed if not known[i].active)
+    def _find_home(self, found: Group, inside: Sequence[Failure], claimed: Sequence[int]) -> None:
+        """Puts the failures of a group into the incident that they belong to; opens one if there is none."""
+        active = sorted(i for i in claimed if self.known[i].active)
+        settled = sorted(i for i in claimed if not self.known[i].active)
         if active:
             for other in active[1:]:
-                self._merge(known[other], known[active[0]])
-            return self._continue(known[active[0]], self._own(found, {active[0], *active[1:]}))
-        if settled:
-            home = known[settled[-1]]
-            verdicts = self._own(found, {home.id})
+                self._merge(self.known[other], self.known[active[0]])
+            self._continue(self.known[active[0]], self._own(inside, {*active}))
+            return
+        home = self.known[settled[-1]] if settled else self._earlier(found)
+        own = self._own(inside, {home.id} if home else set())
+        if all(f.filed for f in own) and home is not None and not home.active:
+            return
+        if home is None:
+            if own:
+                self._open(own)
         else:
-            verdicts = self._own(found, set())
-            earlier = self._earlier(found)
-            if earlier is None:
-                return self._open(verdicts) if verdicts else None
-            home = earlier
-        if not self._new(verdicts):
-            return None
-        return self._revive(home, verdicts)
+            self._revive(home, own)
 
-    def _own(self, found: Group, homes: set[int]) -> list[Verdict]:
-        """The group's failures, without those that a settled incident holds already and keeps."""
-        return [v for v in found.verdicts if not self._settled_elsewhere(v, homes)]
+    def _own(self, inside: Sequence[Failure], homes: set[int]) -> list[Failure]:
+        """The failures, without those that a settled incident holds and keeps."""
 
-    def _settled_elsewhere(self, verdict: Verdict, homes: set[int]) -> bool:
-        owner = self.owner.get((Key.of(verdict), verdict.window))
-        if owner is None or owner in homes or self.scene.known[owner].active:
-            return False
-        return (Key.of(verdict), verdict.window, verdict.severity) in self.filed
+        def kept_elsewhere(failure: Failure) -> bool:
+            owner = self.owner.get(failure.place)
+            return owner is not None and owner not in homes and not self.known[owner].active and failure.filed
 
-    def _new(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
-        return [v for v in verdicts if (Key.of(v), v.window, v.severity) not in self.filed]
+        return [f for f in inside if not kept_elsewhere(f)]
 
     def _earlier(self, found: Group) -> Incident | None:
         """A settled incident of which this is the return: the same metric fails again soon after its end."""
-        keys = {Key.of(v) for v in found.verdicts}
-        length = max(v.window.length for v in found.verdicts)
+        keys = {e.key for e in found.episodes}
+        first = min(found.verdicts, key=lambda v: v.window).window
         candidates = []
-        for incident in self.scene.known.values():
+        for incident in self.known.values():
             patience = {"resolved": REOPENS, "expected": GAP}.get(incident.state)
-            if patience is None or not incident.window.start <= found.start <= incident.window.end + patience * length:
+            if patience is None:
                 continue
-            if keys & {m.key for m in self.scene.members.get(incident.id, [])}:
+            if not incident.window.start <= first.start <= incident.window.end + patience * first.length:
+                continue
+            if keys & {m.key for m in self.members.get(incident.id, [])}:
                 candidates.append(incident)
         return max(candidates, key=lambda i: (i.window.end, i.id), default=None)
 
     # What happens to one incident
 
-    def _open(self, verdicts: list[Verdict]) -> Incident:
-        draft = described(
-            Incident(0, "open", "warn", "", "", "", hull(verdicts), self.now, self.now), verdicts, self.lineage
-        )
-        over = self._over(verdicts)
+    def _open(self, own: Sequence[Failure]) -> None:
+        found = strands(Member.of(f.verdict) for f in own)
+        window = own[0].verdict.window
+        draft = described(Incident(0, "open", "warn", "", "", "", window, self.now, self.now), found, self.lineage)
+        over = self._over(found)
         draft = replace(draft, announced=not over and self._is_news(draft))
         incident = ledger.insert_incident(self.connection, draft)
-        self._save(incident, verdicts)
+        self._file(incident, own)
+        self._keep(incident)
         self._event(incident, "opened", "" if incident.announced else "in hindsight")
-        return self._resolve(incident, "its checks passed again") if over else incident
 
-    def _continue(self, incident: Incident, verdicts: list[Verdict]) -> Incident:
-        if not verdicts:
-            return incident
-        fresh = described(incident, verdicts, self.lineage)
-        worse = self._worse(incident, fresh)
-        went_on = bool(self._new(verdicts))
-        if fresh != incident or went_on:
-            fresh = replace(fresh, changed_at=self.now)
-        if not fresh.announced and went_on and self._is_news(fresh):
-            fresh = replace(fresh, announced=True)
-            self._save(fresh, verdicts)
+    def _continue(self, incident: Incident, own: Sequence[Failure]) -> None:
+        """New failures of an active incident, or old ones that turn out to belong to it."""
+        joined = self._file(incident, own)
+        incident = self.known[incident.id]
+        fresh = described(incident, strands(joined, incident.strands), self.lineage) if own else incident
+        worse = self._worse(self.before.get(incident.id, incident), fresh)
+        went_on = any(not f.filed for f in own)
+        if fresh == incident and not went_on:
+            return
+        fresh = replace(fresh, changed_at=self.now)
+        news = not fresh.announced and went_on and not self._over(fresh.strands) and self._is_news(fresh)
+        fresh = replace(fresh, announced=fresh.announced or news)
+        self._keep(fresh)
+        if news:
             self._event(fresh, "opened", f"it has gone on since {fresh.window.start:%Y-%m-%d}")
-        else:
-            self._save(fresh, verdicts)
-            if worse:
-                self._event(fresh, "worse", worse)
-        return self._resolve(fresh, "its checks passed again") if self._over(verdicts) else fresh
+        elif worse:
+            self._event(fresh, "worse", worse)
 
-    def _revive(self, incident: Incident, verdicts: list[Verdict]) -> Incident:
+    def _revive(self, incident: Incident, own: Sequence[Failure]) -> None:
         """A settled incident with new failures: an expected one takes them in silence unless it gets worse."""
-        fresh = replace(described(incident, verdicts, self.lineage), changed_at=self.now)
-        fresh = replace(fresh, window=incident.window.hull(fresh.window))
+        failing = strands(Member.of(f.verdict) for f in own)
+        fresh = described(incident, failing, self.lineage)
+        fresh = replace(fresh, window=incident.window.hull(fresh.window), changed_at=self.now)
         worse = self._worse(incident, fresh)
+        self._file(incident, own)
         if incident.state == "expected" and not worse:
-            self._save(fresh, verdicts)
-            return fresh
-        over = self._over(verdicts)
-        fresh = replace(fresh, state="open", resolved_at=None, acknowledged_by="")
-        fresh = replace(fresh, announced=not over and self._is_news(fresh))
-        self._save(fresh, verdicts)
+            self._keep(replace(fresh, strands=strands(map(Member.of, (f.verdict for f in own)), incident.strands)))
+            return
+        announced = not self._over(fresh.strands) and self._is_news(fresh)
+        fresh = replace(fresh, state="open", resolved_at=None, acknowledged_by="", announced=announced)
+        self._keep(fresh)
         self._event(fresh, "reopened", worse)
-        return self._resolve(fresh, "its checks passed again") if over else fresh
 
     def _merge(self, incident: Incident, into: Incident) -> None:
         ledger.move_members(self.history, self.connection, incident.id, into.id)
-        for member in self.scene.members.pop(incident.id, []):
-            self.scene.members.setdefault(into.id, []).append(member)
+        for member in self.members.pop(incident.id, []):
+            self.members.setdefault(into.id, []).append(member)
+            self.owner[member.place] = into.id
         gone = replace(incident, state="resolved", resolved_at=self.now, changed_at=self.now)
         self._keep(gone)
         self._event(gone, "merged", f"it has the cause of incident {into.id}, which goes on for both")
+        self._rebuild({into.id})
 
-    def _settle(self, incident: Incident) -> None:
-        """An active incident without failures: judged again and passed, or excused."""
-        excused = {(Key.of(v), v.window) for v in self.scene.excused}
-        members = self.scene.members.get(incident.id, [])
-        muted = any(m.place in excused for m in members)
-        self._save(incident, [])
-        self._resolve(incident, "people have excused it" if muted else "its windows were judged again and passed")
-
-    def _resolve(self, incident: Incident, note: str) -> Incident:
+    def _resolve(self, incident: Incident, note: str) -> None:
         resolved = replace(incident, state="resolved", resolved_at=self.now, changed_at=self.now)
         self._keep(resolved)
         self._event(resolved, "resolved", note)
-        return resolved
 
     # Facts
+
+    def _is_excused(self, verdict: Verdict) -> bool:
+        return any(f.speaks_of(verdict) for f in self.standing)
 
     def _worse(self, before: Incident, after: Incident) -> str:
         """In which way it got worse, "" if it didn't."""
@@ -300,11 +322,12 @@ class _Update:
             )
         return ""
 
-    def _over(self, verdicts: Sequence[Verdict]) -> bool:
-        """Whether each of its tables was judged in enough windows after its last failure."""
+    def _over(self, found: Sequence[Strand]) -> bool:
+        """Whether each table was judged in enough windows after its last failure."""
         last: dict[str, datetime] = {}
-        for v in verdicts:
-            last[v.table] = max(v.window.end, last.get(v.table, v.window.end))
+        for strand in found:
+            table = strand.key.table
+            last[table] = max(strand.end, last.get(table, strand.end))
         return all(
             len(ledger.judged_windows(self.connection, table, after)) >= self.clean for table, after in last.items()
         )
@@ -315,146 +338,45 @@ class _Update:
             return False
         if end <= self.now - OLD:
             return False
-        later = ledger.judged_windows(self.connection, incident.table, end)
-        return len(later) <= NEWS
+        return len(ledger.judged_windows(self.connection, incident.table, end)) <= NEWS
 
     # Writing
 
-    def _save(self, incident: Incident, verdicts: Sequence[Verdict]) -> None:
-        """Files the failures, marks members that fail no more, and keeps the incident if anything changed."""
-        before = self.scene.members.get(incident.id, [])
-        failing = {(Key.of(v), v.window) for v in verdicts}
-        held = {(m.place, m.severity) for m in before if m.failing}
-        passed = [replace(m, failing=False) for m in before if m.failing and m.place not in failing]
-        new = [m for m in map(Member.of, verdicts) if (m.place, m.severity) not in held]
-        ledger.save_members(self.history, self.connection, incident.id, passed + new)
-        if new or passed or incident != self.scene.known.get(incident.id):
-            self._keep(incident)
+    def _file(self, incident: Incident, own: Iterable[Failure]) -> list[Member]:
+        """Makes the failures members of the incident, and takes them from others; returns those that are new to it."""
+        held = {(m.place, m.severity) for m in self.members.get(incident.id, []) if m.failing}
+        worst: dict[Place, Member] = {}
+        for failure in own:
+            member, known = Member.of(failure.verdict), worst.get(failure.place)
+            if known is None or RANK[member.severity] > RANK[known.severity]:
+                worst[failure.place] = member
+        joined = [m for m in worst.values() if (m.place, m.severity) not in held]
+        taken = {owner for m in joined if (owner := self.owner.get(m.place)) is not None and owner != incident.id}
+        losing = {i for i in taken if self.known[i].active}
+        if losing:
+            ledger.pass_members(self.connection, {m.place for m in joined if self.owner.get(m.place) in losing})
+        ledger.save_members(self.history, self.connection, incident.id, joined)
+        for member in joined:
+            self.owner[member.place] = incident.id
+        self._rebuild(losing)
+        return joined
+
+    def _rebuild(self, ids: Iterable[int]) -> None:
+        """Strands anew from the members that fail, for incidents that have lost or won some."""
+        active = [i for i in ids if i in self.known and self.known[i].active]
+        if not active:
+            return
+        members = ledger.select_members(self.connection, active, failing=True)
+        for incident_id in active:
+            incident, found = self.known[incident_id], strands(members.get(incident_id, []))
+            if not found:
+                self.known[incident_id] = replace(incident, strands=())
+            elif found != incident.strands:
+                self._keep(replace(described(incident, found, self.lineage), changed_at=self.now))
 
     def _keep(self, incident: Incident) -> None:
         ledger.save_incident(self.connection, incident)
-        self.changed[incident.id] = incident
+        self.known[incident.id] = self.changed[incident.id] = incident
 
-    def _event(self, incident: Incident, kind: str, note: str) -> None:
+    def _event(self, incident: Incident, kind: Happening, note: str) -> None:
         ledger.add_event(self.connection, incident, self.now, kind, note=note)
-
-
-# What people say and ask
-
-
-def open_incidents(history: History) -> list[Incident]:
-    """Incidents that still need somebody, the worst and oldest first."""
-    with history.database.read() as connection:
-        found = _active(connection)
-    return sorted(found, key=lambda i: (-RANK[i.severity], i.window.start, i.id))
-
-
-def incidents(history: History, *, since: datetime | None = None, until: datetime | None = None) -> list[Incident]:
-    """All incidents whose windows overlap [since, until), in the order they were opened."""
-    begins = true() if since is None else I.window_end > since
-    ends = true() if until is None else I.window_start < until
-    with history.database.read() as connection:
-        return ledger.select_incidents(connection, and_(begins, ends))
-
-
-def incident(history: History, incident_id: int) -> Incident:
-    """The incident of that id.
-
-    Raises:
-        HistoryError: when there is none; names the open ones.
-    """
-    with history.database.read() as connection:
-        return _found(connection, incident_id)
-
-
-def members(history: History, incident_id: int) -> list[Member]:
-    """The failures that belong to an incident, by window."""
-    with history.database.read() as connection:
-        return ledger.select_members(connection, [incident_id]).get(incident_id, [])
-
-
-def events(history: History, incident_id: int) -> list[IncidentEvent]:
-    """What happened to an incident, oldest first: who, when, what."""
-    with history.database.read() as connection:
-        return ledger.select_events(connection, incident_id)
-
-
-def acknowledge(history: History, incident_id: int, by: str, now: datetime, note: str = "") -> Incident:
-    """Says that somebody works on it. Who says it later is recorded too; the first stays the one who took it.
-
-    Raises:
-        HistoryError: when there is no such incident, it is settled already, or `by` is empty.
-    """
-    _said_by(by)
-    with history.database.write("incidents") as connection:
-        found = _found(connection, incident_id)
-        if not found.active:
-            raise HistoryError(f"incident {incident_id} is {found.state} since {found.changed_at:%Y-%m-%d %H:%M} UTC")
-        if found.state == "open":
-            found = replace(found, state="acknowledged", acknowledged_by=by, changed_at=now)
-            ledger.save_incident(connection, found)
-        ledger.add_event(connection, found, now, "acknowledged", by, note)
-        return found
-
-
-def expected(
-    history: History, incident_id: int, by: str, now: datetime, note: str = "", until: datetime | None = None
-) -> Incident:
-    """Says that it was fine: closes the incident, and tells the monitors to learn from its failures.
-
-    Args:
-        until: expect the same of later windows too, up to then; the end of the incident if left out.
-
-    Raises:
-        HistoryError: when there is no such incident, or `by` is empty.
-    """
-    _said_by(by)
-    found = incident(history, incident_id)
-    end = found.window.end if until is None else max(until, found.window.end)
-    for key in sorted({m.key for m in members(history, incident_id)}):
-        scope = {**key._asdict(), "incident": incident_id}
-        history.add_feedback("expected", scope, by, now, until=end, note=note, start=found.window.start)
-    with history.database.write("incidents") as connection:
-        found = _found(connection, incident_id)
-        if found.state != "expected":
-            found = replace(found, state="expected", changed_at=now)
-            ledger.save_incident(connection, found)
-        ledger.add_event(connection, found, now, "expected", by, note)
-        return found
-
-
-def reopen(history: History, incident_id: int, by: str, now: datetime, note: str = "") -> Incident:
-    """Takes `expected` back: the incident is open again, and what the monitors were told of it is revoked.
-
-    Raises:
-        HistoryError: when there is no such incident, it isn't `expected`, or `by` is empty.
-    """
-    _said_by(by)
-    state = incident(history, incident_id).state
-    if state != "expected":
-        raise HistoryError(
-            f"incident {incident_id} is {state}, not expected; a resolved one reopens when its checks fail again"
-        )
-    for given in history.feedback(kind="expected"):
-        if given.scope.get("incident") == incident_id:
-            history.revoke_feedback(given.id, by, now)
-    with history.database.write("incidents") as connection:
-        found = _found(connection, incident_id)
-        if found.state == "expected":
-            found = replace(found, state="open", resolved_at=None, acknowledged_by="", changed_at=now)
-            ledger.save_incident(connection, found)
-            ledger.add_event(connection, found, now, "reopened", by, note)
-        return found
-
-
-def _said_by(by: str) -> None:
-    if not by.strip():
-        raise HistoryError("say who you are: an incident's history names who did what")
-
-
-def _found(connection: Connection, incident_id: int) -> Incident:
-    found = ledger.select_incidents(connection, I.id == incident_id)
-    if not found:
-        known = ", ".join(str(i.id) for i in _active(connection)) or "none"
-        raise HistoryError(f"there is no incident {incident_id}; open ones: {known}")
-    return found[0]

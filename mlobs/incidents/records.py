@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from mlobs.detectors.verdict import Range, Severity, Verdict
-from mlobs.incidents.grouping import Key
+from mlobs.incidents.grouping import RANK, Key, Place
 from mlobs.windows import Window
 
 State = Literal["open", "acknowledged", "expected", "resolved"]
@@ -44,43 +44,6 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class Incident:
-    """Failures with one cause.
-
-    Attributes:
-        state: `open`, `acknowledged` (somebody works on it), `expected` (it was fine) or `resolved`.
-        severity: the worst of its failures; `error` for broken data or accuracy, `warn` for a change worth a look.
-        table: where it began.
-        title: a line for a list.
-        reason: the sentence of its strongest failure.
-        window: from the first to the last failing window.
-        opened_at, changed_at, resolved_at: in the time that `update` was given.
-        acknowledged_by: who took it first, "" if nobody did.
-        announced: whether messages are sent of it; not so for old windows that were looked at in hindsight.
-        touched: what it touches.
-    """
-
-    id: int
-    state: State
-    severity: Severity
-    table: str
-    title: str
-    reason: str
-    window: Window
-    opened_at: datetime
-    changed_at: datetime
-    resolved_at: datetime | None = None
-    acknowledged_by: str = ""
-    announced: bool = True
-    touched: Touched = Touched()
-
-    @property
-    def active(self) -> bool:
-        """Whether it still needs somebody: open or acknowledged."""
-        return self.state in ("open", "acknowledged")
-
-
-@dataclass(frozen=True)
 class Member:
     """One failure that belongs to an incident; `failing` is False once it was judged again and passed, or was excused."""
 
@@ -96,7 +59,7 @@ class Member:
         return cls(Key.of(verdict), verdict.window, verdict.severity, verdict.score, verdict.reason)
 
     @property
-    def place(self) -> tuple[Key, Window]:
+    def place(self) -> Place:
         """What tells it from other failures."""
         return self.key, self.window
 
@@ -118,6 +81,79 @@ class Member:
             detector=key.detector,
             score=self.score,
         )
+
+
+@dataclass(frozen=True)
+class Strand:
+    """All failures of one metric in an incident, in short: from when to when, and the strongest of them."""
+
+    key: Key
+    start: datetime
+    end: datetime
+    severity: Severity
+    score: float
+    reason: str
+
+    @classmethod
+    def of(cls, failure: Member) -> Strand:
+        window = failure.window
+        return cls(failure.key, window.start, window.end, failure.severity, failure.score, failure.reason)
+
+    def __add__(self, other: Strand) -> Strand:
+        strongest = max(self, other, key=lambda s: (RANK[s.severity], abs(s.score), s.end))
+        return replace(strongest, start=min(self.start, other.start), end=max(self.end, other.end))
+
+    @property
+    def data_fault(self) -> bool:
+        return self.severity == "error" and self.key.detector != "accuracy"
+
+
+def strands(failures: Iterable[Member], known: Iterable[Strand] = ()) -> tuple[Strand, ...]:
+    """Failures as strands, one for each metric, added to those that are known; by key."""
+    found = {strand.key: strand for strand in known}
+    for failure in failures:
+        strand = Strand.of(failure)
+        found[failure.key] = found[failure.key] + strand if failure.key in found else strand
+    return tuple(found[key] for key in sorted(found))
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Failures with one cause.
+
+    Attributes:
+        state: `open`, `acknowledged` (somebody works on it), `expected` (it was fine) or `resolved`.
+        severity: the worst of its failures; `error` for broken data or accuracy, `warn` for a change worth a look.
+        table: where it began.
+        title: a line for a list.
+        reason: the sentence of its strongest failure.
+        window: from the first to the last failing window.
+        opened_at, changed_at, resolved_at: in the time that `update` was given.
+        acknowledged_by: who took it first, "" if nobody did.
+        announced: whether messages are sent of it; not so for old windows that were looked at in hindsight.
+        touched: what it touches.
+        strands: its failures, one strand for each metric.
+    """
+
+    id: int
+    state: State
+    severity: Severity
+    table: str
+    title: str
+    reason: str
+    window: Window
+    opened_at: datetime
+    changed_at: datetime
+    resolved_at: datetime | None = None
+    acknowledged_by: str = ""
+    announced: bool = True
+    touched: Touched = Touched()
+    strands: tuple[Strand, ...] = field(default=(), repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Whether it still needs somebody: open or acknowledged."""
+        return self.state in ("open", "acknowledged")
 
 
 @dataclass(frozen=True)

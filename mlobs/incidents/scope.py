@@ -1,4 +1,4 @@
-"""What an incident is called and what it touches: pure functions of its failures and the lineage."""
+"""What an incident is called and what it touches: pure functions of its strands and the lineage."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlobs.detectors.verdict import Severity, Verdict
-from mlobs.incidents.grouping import RANK, downstream, hull, model_of, upstream, upstream_first
-from mlobs.incidents.records import Incident, Touched
+from mlobs.incidents.grouping import RANK, Key, downstream, model_of, upstream, upstream_first
+from mlobs.incidents.records import Incident, Strand, Touched
+from mlobs.windows import Window
 
 BLOCKING = ("field_health", "freshness", "volume", "mix", "schema")
 """Checks whose data faults stop prediction, unless a declaration says otherwise."""
 
 
-def described(incident: Incident, verdicts: Sequence[Verdict], lineage: Mapping[str, Sequence[str]]) -> Incident:
-    """The incident with severity, cause, title, reason, window and what it touches, as its failures say."""
-    touched = touches(verdicts, lineage)
+def described(incident: Incident, found: Sequence[Strand], lineage: Mapping[str, Sequence[str]]) -> Incident:
+    """The incident with severity, cause, title, reason, window and what it touches, as these strands say."""
+    touched = touches(found, lineage)
     table = touched.tables[0]
-    strongest = max((v for v in verdicts if v.table == table), key=_strength)
+    there = [s for s in found if s.key.table == table]
+    strongest = max(there, key=_strength)
     return replace(
         incident,
-        severity=_worst(verdicts),
+        severity=max((s.severity for s in found), key=RANK.__getitem__),
         table=table,
-        title=title(table, [v for v in verdicts if v.table == table], strongest),
+        title=title(table, there, strongest),
         reason=strongest.reason,
-        window=hull(verdicts),
+        window=Window(min(s.start for s in found), max(s.end for s in found)),
         touched=touched,
+        strands=tuple(found),
     )
 
 
-def touches(verdicts: Sequence[Verdict], lineage: Mapping[str, Sequence[str]]) -> Touched:
-    """What these failures touch, upstream first, and every model made from the first table."""
-    tables = upstream_first(lineage, {v.table for v in verdicts})
-    strongest_first = sorted(verdicts, key=_strength, reverse=True)
+def touches(found: Sequence[Strand], lineage: Mapping[str, Sequence[str]]) -> Touched:
+    """What these failures touch, upstream first, and every model made from them."""
+    tables = upstream_first(lineage, {s.key.table for s in found})
+    ordered = sorted(found, key=_strength, reverse=True)
+    fields = [f"{table}.{s.key.field}" for table in tables for s in ordered if s.key.field and s.key.table == table]
     affected = {*tables, *(t for table in tables for t in downstream(lineage, table))}
     models = sorted(model for table in affected if (model := model_of(table)))
-    faulty = {v.table for v in verdicts if v.severity == "error" and v.detector in BLOCKING}
+    faulty = {s.key.table for s in found if s.severity == "error" and s.key.detector in BLOCKING}
     return Touched(
         tables=tuple(tables),
-        fields=tuple(
-            dict.fromkeys(f"{t}.{v.field}" for t in tables for v in strongest_first if v.field and v.table == t)
-        ),
-        checks=tuple(dict.fromkeys(v.detector for v in strongest_first)),
+        fields=tuple(dict.fromkeys(fields)),
+        checks=tuple(dict.fromkeys(s.key.detector for s in ordered)),
         models=tuple(models),
         held=tuple(model for model in models if predicts_from(model, faulty, lineage)),
     )
@@ -54,33 +55,23 @@ def predicts_from(model: str, faulty: set[str], lineage: Mapping[str, Sequence[s
     return any(upstream(lineage, source) & faulty for source in sources)
 
 
-def title(table: str, verdicts: Sequence[Verdict], strongest: Verdict) -> str:
+def title(table: str, found: Sequence[Strand], strongest: Strand) -> str:
     """A line that names the table, the strongest failure, and how many more fail beside it.
 
     Names only, as they are declared; whoever shows it escapes it.
     """
     subject = model_of(table) or table
-    first = _named(strongest)
-    others = {_named(v) for v in verdicts} - {first}
+    first = _named(strongest.key)
+    others = {_named(s.key) for s in found} - {first}
     return f"{subject}: {first}" + (f" and {len(others)} more" if others else "")
 
 
-def _named(verdict: Verdict) -> str:
-    metric = "accuracy" if verdict.detector == "accuracy" else verdict.metric.replace("_", " ")
-    named = f"{metric} of {verdict.field}" if verdict.field else metric
-    return f"{named} where {verdict.segment}" if verdict.segment else named
+def _named(key: Key) -> str:
+    metric = "accuracy" if key.detector == "accuracy" else key.metric.replace("_", " ")
+    named = f"{metric} of {key.field}" if key.field else metric
+    return f"{named} where {key.segment}" if key.segment else named
 
 
-def _strength(verdict: Verdict) -> tuple[Any, ...]:
-    return (
-        RANK[verdict.severity],
-        verdict.segment == "",
-        abs(verdict.score),
-        verdict.window.end,
-        verdict.field,
-        verdict.metric,
-    )
-
-
-def _worst(verdicts: Sequence[Verdict]) -> Severity:
-    return max((v.severity for v in verdicts), key=RANK.__getitem__)
+def _strength(strand: Strand) -> tuple[Any, ...]:
+    score = abs(strand.score) if strand.score == strand.score else 0.0
+    return RANK[strand.severity], strand.key.segment == "", score, strand.end, strand.key

@@ -166,16 +166,59 @@ def test_incidents_that_turn_out_to_have_one_cause_become_one(world):
     assert world.update() == []
 
 
-def test_a_fault_that_falls_apart_is_split_once(world):
+def test_a_fault_of_which_the_middle_was_repaired_stays_one(world):
     for number in range(1, 6):
         world.judge(number, failure("weather", number))
         world.update()
     for number in (2, 3, 4):
         world.judge(number, tables=["weather"])
     world.update()
-    assert [(i.id, i.window.start.day) for i in open_incidents(world.history)] == [(2, 5)]
-    assert incident(world.history, 1).state == "resolved"
+    (found,) = open_incidents(world.history)
+    assert (found.id, found.window) == (1, Window(day(1).start, day(5).end))
+    assert [m.failing for m in members(world.history, 1)] == [True, False, False, False, True]
+    assert kinds(world) == ["opened"]
     assert world.update() == []
+
+
+def test_judged_again_with_another_value_it_is_no_news(world):
+    world.judge(1, failure("weather", 1), failure("features", 1))
+    world.update()
+    world.judge(1, failure("weather", 1, score=9.0), failure("features", 1, score=9.0))
+    world.update()
+    assert kinds(world) == ["opened"]
+    assert [m.score for m in members(world.history, 1)] == [9.0, 9.0]
+    assert world.update() == []
+
+
+def test_a_change_that_lasts_for_months_costs_no_more_than_a_new_one(world):
+    import time
+
+    costs = []
+    for number in range(1, 121):
+        drifting = [failure("features", number, f"f{i}", "psi", severity="warn", detector="drift") for i in range(20)]
+        world.judge(number, *drifting, tables=["features"])
+        began = time.process_time()
+        world.update()
+        costs.append(time.process_time() - began)
+    (found,) = open_incidents(world.history)
+    assert found.window == Window(day(1).start, day(120).end)
+    assert len(members(world.history, found.id)) == 2400
+    assert sorted(costs[-20:])[10] < 4 * sorted(costs[10:30])[10] + 0.01
+    assert kinds(world) == ["opened"]
+
+
+def test_a_fault_in_a_long_change_is_an_incident_of_its_own(world):
+    for number in range(1, 31):
+        found = [failure("features", number, "rain", "psi", severity="warn", detector="drift")]
+        if number == 25:
+            found.append(failure("features", number))
+        world.judge(number, *found)
+        world.update()
+    assert [(i.id, i.severity, i.state, i.window.start.day) for i in incidents(world.history)] == [
+        (1, "warn", "open", 1),
+        (2, "error", "resolved", 25),
+    ]
+    assert world.changes() == [(1, "opened"), (2, "opened"), (2, "resolved")]
 
 
 class TestHindsight:
