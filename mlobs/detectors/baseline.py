@@ -33,7 +33,7 @@ WEEKS = 10
 SHARPNESS = 6.0
 WINSOR = 3.5
 """Values further than so many scales from what was expected are drawn in before they are learned."""
-GROWTH = 2.0
+GROWTH = 4.0
 HALF_LIFE = 180.0
 """Windows after which the largest past error counts half."""
 LARGEST_DOF = 30.0
@@ -167,7 +167,9 @@ class Baseline:
             self.record[side] = np.where(use, self.record[side] * 0.5 ** (1 / HALF_LIFE), self.record[side])
             # a catastrophe may at most double the record, so that it doesn't hide the next one
             most = np.where(judged, np.maximum(GROWTH * self.record[side], 4 * scale), np.inf)
-            self.record[side] = np.where(mine, np.maximum(self.record[side], np.minimum(np.abs(gap), most)), self.record[side])
+            self.record[side] = np.where(
+                mine, np.maximum(self.record[side], np.minimum(np.abs(gap), most)), self.record[side]
+            )
         # weekday effects: what is left over the median
         median = self._predicted[0]
         pace = 1 / np.minimum(self.effect_seen[weekday] + 1, WEEKS)

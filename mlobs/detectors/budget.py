@@ -32,14 +32,14 @@ LOWEST, HIGHEST = 0.6, 3.0
 WARM_UP = 14
 ENOUGH = 60
 """Windows of maxima below which no more than the plain shares are spent."""
-GAIN = 0.04
-FRUGAL = 0.85
+GAIN = 0.1
+FRUGAL = 0.7
 NOMINAL = 1.0
 INCIDENT = 3
 """A window in which metrics of so many families fail is an incident, not noise: limits aren't learned from it."""
 START = 10.0
 """Limits are wider by 1 + (START / windows) ** 2 while little is known."""
-SPEND = np.array([0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0])
+SPEND = np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0])
 """Multiples of a family's share that are tried: alarms of several families fall into one window, so that the sum of the
 shares may exceed the budget."""
 
@@ -90,7 +90,7 @@ class Budget:
         fits = over.sum(axis=1) <= FRUGAL * self.per_window * len(past)
         chosen = int(np.flatnonzero(fits)[-1]) if fits.any() else 0
         if len(past) < ENOUGH:
-            chosen = min(chosen, 2)
+            chosen = min(chosen, 3)
         return np.asarray(limits[chosen], float)
 
     def feedback(self) -> float:
@@ -100,7 +100,7 @@ class Budget:
             return 1.0
         allowed = self.per_window * len(recent)
         surplus = (float(recent.sum()) - allowed) / math.sqrt(allowed + 1.0)
-        return float(np.clip(1.0 + GAIN * surplus, 0.9, 1.4))
+        return float(np.clip(1.0 + GAIN * surplus, 0.9, 1.5))
 
     def record(self, maxima: Floats, alarm: bool, incident: bool) -> None:
         """Remember a window: the largest excess by family (NaN without metrics), whether anything failed, and whether so

@@ -77,7 +77,10 @@ def judged_distance(
         # both become total variation on fields that have no order, which the larger of the bounds covers
         se = np.sqrt((p + q) / 2 * (1 - (p + q) / 2) * factor)
         noise = 0.87 * math.sqrt(factor)
-        chance = max(math.sqrt(-0.5 * math.log(alpha / 2) * factor), 0.4 * float(se.sum()) - float(ndtri(alpha)) * float(se.max()))
+        chance = max(
+            math.sqrt(-0.5 * math.log(alpha / 2) * factor),
+            0.4 * float(se.sum()) - float(ndtri(alpha)) * float(se.max()),
+        )
         if distance == "wasserstein":
             chance = max(chance, -float(ndtri(alpha / 2)) * math.sqrt(factor) * 1.1)
     elif distance == "total_variation":

@@ -67,7 +67,15 @@ def expected_range(
 
 
 def _predicted(
-    y: Floats, order: Sequence[datetime], until: datetime, daily: bool, unit: float, n: float, score: float, *, rates_of: bool
+    y: Floats,
+    order: Sequence[datetime],
+    until: datetime,
+    daily: bool,
+    unit: float,
+    n: float,
+    score: float,
+    *,
+    rates_of: bool,
 ) -> Range:
     learned = Baseline()
     learned.widen(1)
@@ -86,5 +94,8 @@ def _predicted(
     bounds = first * unit, last * unit
     limit = np.finfo(float).max
     center = min(max(center, -limit), limit)
-    low, high = (float(np.nan_to_num(b, nan=side, posinf=side, neginf=side)) for b, side in zip(bounds, (-np.inf, np.inf), strict=True))
+    low, high = (
+        float(np.nan_to_num(b, nan=side, posinf=side, neginf=side))
+        for b, side in zip(bounds, (-np.inf, np.inf), strict=True)
+    )
     return Range(min(low, center), max(high, center), center)

@@ -18,7 +18,7 @@ SPAN = NEWEST + BEFORE
 LEAST = 21
 """Older windows without which nothing is compared."""
 MEMORY = 60.0
-SILENT = 14
+SILENT = 35
 """Windows for which a drift that was reported is not reported again: the week that showed it is in all of them."""
 HALF_LIFE = 180.0
 

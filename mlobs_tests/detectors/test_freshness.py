@@ -77,7 +77,7 @@ def test_a_stop_is_found_within_one_and_a_half_gaps(cadence):
 
 
 def test_a_weekend_is_no_delay_for_a_weekday_table():
-    times = [t for t in arrivals("weekdays", 61, 1)]
+    times = arrivals("weekdays", 61, 1)
     friday = max(t for t in times if t.weekday() == 4)
     assert FreshnessMonitor("t").judge([t for t in times if t <= friday], friday + 60 * HOUR).status == "passed"
     thursday = friday - timedelta(days=1)

@@ -46,7 +46,12 @@ def batch(rows: int = 500, mean: float = 10.0, nulls: int = 0, std: float = 2.0,
 def history(days: int, seed: int = 0) -> list[Measured]:
     rng = np.random.default_rng(seed)
     return [
-        batch(int(rng.poisson(500)), float(10 + rng.normal() * 0.1), int(rng.binomial(500, 0.02)), float(2 + rng.normal() * 0.06))
+        batch(
+            int(rng.poisson(500)),
+            float(10 + rng.normal() * 0.1),
+            int(rng.binomial(500, 0.02)),
+            float(2 + rng.normal() * 0.06),
+        )
         for _ in range(days)
     ]
 
@@ -108,7 +113,9 @@ def test_a_metric_that_is_never_measured_has_no_verdict_and_harms_none():
     monitor = TableMonitor("t")
     for n, one in enumerate(history(30)):
         monitor.observe(Measured(one.rows, [*one.found, Measurement("x", "mean", "location", np.nan, 0)]), day(n))
-    verdicts = monitor.judge(Measured(500, [*batch(mean=20).found, Measurement("x", "mean", "location", np.nan, 0)]), day(30))
+    verdicts = monitor.judge(
+        Measured(500, [*batch(mean=20).found, Measurement("x", "mean", "location", np.nan, 0)]), day(30)
+    )
     assert [v for v in verdicts if v.field == "x"] == []
     assert ("age", "mean") in {(v.field, v.metric) for v in verdicts if v.failed}
 
@@ -117,7 +124,9 @@ def test_a_metric_that_appears_midway_learns_from_then_on():
     monitor = TableMonitor("t")
     rng = np.random.default_rng(3)
     for n, one in enumerate(history(45)):
-        monitor.observe(one if n < 30 else Measured(one.rows, [*one.found, *batch(x=5 + rng.normal()).found[-1:]]), day(n))
+        monitor.observe(
+            one if n < 30 else Measured(one.rows, [*one.found, *batch(x=5 + rng.normal()).found[-1:]]), day(n)
+        )
         if n == 33:
             (verdict,) = [v for v in monitor.judge(batch(x=500.0), day(34)) if v.field == "x"]
             assert (verdict.status, verdict.expected.learning) == ("learning", 4)
@@ -125,7 +134,9 @@ def test_a_metric_that_appears_midway_learns_from_then_on():
 
 
 def test_no_rows_at_all_fails_volume():
-    (verdict,) = [v for v in taught(30).judge(Measured(0, [Measurement("", "rows", "count", 0.0, 0, 0)]), day(30)) if v.failed]
+    (verdict,) = [
+        v for v in taught(30).judge(Measured(0, [Measurement("", "rows", "count", 0.0, 0, 0)]), day(30)) if v.failed
+    ]
     assert (verdict.metric, verdict.detector, verdict.severity) == ("rows", "volume", "error")
 
 
@@ -244,13 +255,16 @@ NUMBER = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.floats(-10
 
 @settings(max_examples=40, deadline=None)
 @given(
-    windows=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 1000), NUMBER, NUMBER, st.integers(0, 5)), min_size=1, max_size=30),
+    windows=st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 1000), NUMBER, NUMBER, st.integers(0, 5)), min_size=1
+    ),
     judged=st.tuples(st.integers(0, 1000), NUMBER, NUMBER, st.integers(0, 5)),
 )
 def test_no_history_makes_a_monitor_raise_or_contradict_itself(windows, judged):
     def profile(rows: int, mean: float, high: float, nulls: int) -> Measured:
         one = batch(rows, mean, min(nulls, rows), abs(high))
-        one.found += [Measurement("age", "max", "extreme", high, rows), Measurement("age", "min", "extreme", min(high, mean), rows)]
+        one.found.append(Measurement("age", "max", "extreme", high, rows))
+        one.found.append(Measurement("age", "min", "extreme", min(high, mean), rows))
         return one
 
     monitor = TableMonitor("t")

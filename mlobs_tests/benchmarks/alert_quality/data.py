@@ -132,6 +132,8 @@ def weather(origin: str) -> Case:
     _, frame = _raw()
     frame = frame[frame["origin"] == origin].copy()
     frame["day"] = pd.to_datetime(frame[["year", "month", "day"]])
+    # local time, so that a day of the table is a day of its time column
+    frame["time_hour"] = frame["day"] + pd.to_timedelta(frame["hour"], unit="h")
     frame["observation"] = np.arange(len(frame))
     keep = [
         "day", "observation", "time_hour", "hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip",
