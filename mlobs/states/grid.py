@@ -67,7 +67,12 @@ class Grid:
         if abs(step) > _CONFINED:
             return cls(centre, scale)
         u = step / HALF
-        grid = cls(-scale * u / (1.0 - abs(u)) + 0.0, scale)
+        # near 0 the centre is moved, by at most .01 of the scale; far from it the scale is stretched, by at most a quarter
+        if 2 * abs(step) <= HALF:
+            centre = -scale * u / (1.0 - abs(u)) + 0.0
+        else:
+            scale = abs(centre) * (1.0 - abs(u)) / abs(u)
+        grid = cls(centre, scale)
         for _ in range(8):  # rounding may leave 0 just below its boundary
             if grid.bins([0.0])[0] == step:
                 break
