@@ -22,13 +22,13 @@ from mlobs.metrics.accuracy import metrics as accuracy_metrics
 from mlobs.metrics.profiles import Profile
 from mlobs.profiling import Reference, learn_reference, profile_windows
 from mlobs.profiling.accuracy import measure_accuracy
-from mlobs.spec import Drift, Model, Monitor, Table
+from mlobs.spec import Drift, Model, Table, monitors_of
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window
 
 if TYPE_CHECKING:
     from mlobs.engines import Engine
-    from mlobs.history import Arrival, History
+    from mlobs.history import Arrival, Feedback, History
 
 LEARNED = ("field_health", "volume", "mix")
 """The checks that one `TableMonitor` answers together, out of one budget."""
@@ -40,7 +40,16 @@ MEMORY = 400
 
 @dataclass
 class _Memory:
-    """What is kept of a table between windows: its reference (settled, or soon to be learned again), what was learned."""
+    """What is kept of a table between windows.
+
+    Attributes:
+        revision: of the remembered profiles it was made from.
+        through: end of the newest window seen.
+        settled: whether the reference stays; False while too few windows are known.
+        recent: the newest profiles, without their segments.
+        said: the feedback it was made with.
+        spans: merged profiles of the reference's own time, which show how far a field strays by itself.
+    """
 
     revision: int
     through: datetime
@@ -48,6 +57,8 @@ class _Memory:
     reference: Reference
     learned: TableMonitor
     recent: list[tuple[Window, Profile]]
+    said: tuple[Feedback, ...]
+    spans: list[Profile]
 
 
 class Monitoring:
@@ -64,20 +75,6 @@ class Monitoring:
         self.engine = engine
         self.history = history
         self._memory: dict[str, _Memory] = {}
-
-    # What is declared
-
-    def monitors(self, table: Table) -> dict[str, Monitor]:
-        """Check -> monitor of a table: the union over its models and roles; one that blocks wins."""
-        found: dict[str, Monitor] = {}
-        for model in self.models:
-            for role, used in model.tables.items():
-                if used.id != table.id:
-                    continue
-                for monitor in model.monitors_on(role):
-                    if monitor.check not in found or monitor.blocking:
-                        found[monitor.check] = monitor
-        return found
 
     # Landing
 
@@ -132,7 +129,11 @@ class Monitoring:
             memory = self._remembered(table, ordered, now)
             reference, learned, recent = memory.reference, memory.learned, memory.recent
             profiles = profile_windows(self.engine, table, ordered, reference)
-        monitors = self.monitors(table)
+        monitors = monitors_of(self.models, table)
+        drift = monitors.get("drift")
+        spans: list[Profile] = []
+        if isinstance(drift, Drift):
+            spans = memory.spans or _spans(reference, [*recent, *profiles.items()], drift.windows)
         arrivals = self.history.arrivals(table.id)
         delivered = {arrival.window: arrival for arrival in arrivals}
         result: dict[Window, list[Verdict]] = {}
@@ -140,24 +141,25 @@ class Monitoring:
             profile = _known_newest(profiles[window], recent)
             verdicts = learned.judge(profile, window)
             learned.observe(profile, window, verdicts)
-            drift = monitors.get("drift")
+            whole = replace(profile, segments={})
             if isinstance(drift, Drift):
-                merged = (
-                    [p for _, p in recent[len(recent) - drift.windows + 1 :] if p.rows] if drift.windows > 1 else []
-                )
+                newest = [p for _, p in recent if p.rows][-drift.windows + 1 :] if drift.windows > 1 else []
                 verdicts += drift_verdicts(
-                    reference.profile, [*merged, profile], window, table=table.id, floor=drift.floor
-                )
+                    reference.profile, [*newest, whole], window,
+                    table=table.id, floor=drift.floor, distance=drift.distance, history=spans,
+                )  # fmt: skip
             columns = dict(delivered[window].columns) if window in delivered else dict(profile.columns)
             verdicts += schema_verdicts(self._expected_columns(arrivals, window, columns), columns, table.id, window)
             verdicts.append(replace(self._cadence(table, arrivals, now), window=window))
-            recent.append((window, profile))
+            recent.append((window, whole))
             result[window] = [verdict for verdict in verdicts if verdict.detector in monitors]
         revision = self.history.save_profiles(table.id, reference.profile.fingerprint, profiles, now)
         self.history.save_all_verdicts(
             table.id, {w: _telling(v) for w, v in result.items()}, tuple(monitors), now, table.fingerprint, run_id
         )
-        self._memory[table.id] = replace(memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:])
+        self._memory[table.id] = replace(
+            memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:], spans=spans
+        )
         return result
 
     def freshness(self, table: Table, now: datetime) -> Verdict:
@@ -166,10 +168,10 @@ class Monitoring:
 
     def _cadence(self, table: Table, arrivals: Sequence[Arrival], now: datetime) -> Verdict:
         """Judged by first, timely deliveries: backfills and corrections say nothing of the cadence."""
-        first: dict[Window, datetime] = {}
+        first: dict[Window, Arrival] = {}
         for arrival in arrivals:
             if abs(arrival.at - arrival.window.end) <= 2 * table.cadence:
-                first.setdefault(arrival.window, arrival.at)
+                first.setdefault(arrival.window, arrival)
         return FreshnessMonitor(table.id).judge(list(first.values()), now)
 
     def _expected_columns(
@@ -183,11 +185,15 @@ class Monitoring:
         """What is known of a table before the first of `windows`: kept from the last call, else read from history."""
         kept = self._memory.get(table.id)
         first = windows[0]
-        if kept and kept.through <= first.start and kept.revision == self.history.revision(table.id) and kept.settled:
+        said = tuple(self.history.feedback(table=table.id))
+        usable = kept and kept.settled and kept.through <= first.start and kept.said == said
+        if kept and usable and kept.revision == self.history.revision(table.id):
             return kept
         reference, settled = self._reference(table, windows, now)
         past = self.history.profiles(table.id, reference.profile.fingerprint, before=first.start, last=MEMORY)
-        learned = TableMonitor(table.id, false_alarms_per_month=table.false_alarms_per_month, cadence=table.cadence)
+        learned = TableMonitor(
+            table.id, false_alarms_per_month=table.false_alarms_per_month, cadence=table.cadence, feedback=said
+        )
         failed: dict[Window, list[Verdict]] = {}
         if past:
             for stored in self.history.verdicts(table.id, since=past[0][0].start, until=first.start, status="failed"):
@@ -196,8 +202,8 @@ class Monitoring:
         for window, profile in past:
             known = _known_newest(profile, recent)
             learned.observe(known, window, failed.get(window, ()))
-            recent.append((window, known))
-        return _Memory(self.history.revision(table.id), first.start, settled, reference, learned, recent)
+            recent.append((window, replace(known, segments={})))
+        return _Memory(self.history.revision(table.id), first.start, settled, reference, learned, recent, said, [])
 
     # References
 
@@ -252,13 +258,17 @@ class Monitoring:
     # Predictions
 
     def blocked(self, model: Model, window: Window) -> list[Verdict]:
-        """Live `error` verdicts of blocking checks on the features of that window: why it is not predicted."""
-        blocking = {check for check, monitor in self.monitors(model.features).items() if monitor.blocking}
+        """Why a window is not predicted: live `error` verdicts of blocking checks on its features that nobody excused."""
+        blocking = {check for check, monitor in monitors_of(self.models, model.features).items() if monitor.blocking}
         stored = self.history.verdicts(model.features.id, since=window.start, until=window.end, status="failed")
+        excused = self.history.feedback(table=model.features.id)
         return [
             s.verdict
             for s in stored
-            if s.verdict.window == window and s.verdict.severity == "error" and s.verdict.detector in blocking
+            if s.verdict.window == window
+            and s.verdict.severity == "error"
+            and s.verdict.detector in blocking
+            and not any(feedback.speaks_of(s.verdict) for feedback in excused)
         ]
 
     def predict(self, model: Model, window: Window, version: str, estimator: Any, now: datetime) -> Landing:
@@ -318,13 +328,23 @@ class Monitoring:
         self.history.save_accuracies(model.name, {window: measured}, now)
         verdicts = self._judge_accuracy(model, window, measured, now)
         name = performance_name(model)
-        self.history.save_verdicts(name, window, ["accuracy"], verdicts, now, model.fingerprint, run_id)
+        judged = {window: verdicts} | self._judged_again(model, window, now)
+        self.history.save_all_verdicts(name, judged, ["accuracy"], now, model.fingerprint, run_id)
         version = _version_of(measured)
         numbers: dict[str, float] = {}
         if version:
             state = measured[version][""]
             numbers = {"predictions": state.predictions, "labelled": state.labelled, **accuracy_metrics(state)}
         return verdicts, numbers
+
+    def _judged_again(self, model: Model, window: Window, now: datetime) -> dict[Window, list[Verdict]]:
+        """Verdicts of the later windows that were judged together with this one, as they read now that it has changed."""
+        span = model.accuracy.span if model.accuracy else 0
+        until = window.end + span * model.features.cadence
+        later: dict[Window, dict[str, dict[str, AccuracyState]]] = {}
+        for w, version, payload in self.history.accuracy(model.name, since=window.end, until=until):
+            later.setdefault(w, {})[version] = {"": AccuracyState.from_bytes(payload)}
+        return {w: self._judge_accuracy(model, w, measured, now) for w, measured in later.items()}
 
     def _judge_accuracy(
         self, model: Model, window: Window, measured: Mapping[str, Mapping[str, AccuracyState]], now: datetime
@@ -361,6 +381,16 @@ def _known_newest(profile: Profile, earlier: Sequence[tuple[Window, Profile]]) -
     if profile.newest is not None or not earlier:
         return profile
     return replace(profile, newest=earlier[-1][1].newest)
+
+
+def _spans(reference: Reference, known: Sequence[tuple[Window, Profile]], windows: int) -> list[Profile]:
+    """The reference's own time in spans of `windows` windows, each merged, without segments."""
+    time = reference.profile.window
+    inside = [
+        p for w, p in sorted(known, key=lambda pair: pair[0]) if time and w.start >= time.start and w.end <= time.end
+    ]
+    whole = [replace(p, segments={}) for p in inside if p.rows and p.fingerprint == reference.profile.fingerprint]
+    return [Profile.merged(whole[i : i + windows]) for i in range(0, len(whole) - windows + 1, windows)]
 
 
 def _telling(verdicts: Sequence[Verdict]) -> list[Verdict]:

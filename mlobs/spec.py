@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -476,3 +476,21 @@ class Model:
         limits = {m.check: {f.name: getattr(m, f.name) for f in fields(m)} for m in self.monitors}
         columns = (self.task, self.prediction, self.actual, self.version, self.input_names)
         return _digest({"tables": [t.fingerprint for t in self.tables.values()], "columns": columns, "limits": limits})
+
+
+def monitors_of(models: Iterable[Model], table: Table) -> dict[str, Monitor]:
+    """Check -> monitor of a table: the union over the models and roles it serves, in the order of `DEFAULT_MONITORS`.
+
+    Where declarations differ, one that blocks wins. Checks block prediction, so only those on features can.
+    """
+    found: dict[str, Monitor] = {}
+    for model in models:
+        for role, used in model.tables.items():
+            if used.id != table.id:
+                continue
+            for declared in model.monitors_on(role):
+                monitor = declared if role == "features" else replace(declared, blocking=False)
+                if monitor.check not in found or monitor.blocking:
+                    found[monitor.check] = monitor
+    order = [monitor.check for monitor in DEFAULT_MONITORS]
+    return dict(sorted(found.items(), key=lambda pair: order.index(pair[0])))

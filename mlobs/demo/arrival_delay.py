@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlobs.alerts import Route
 
+from mlobs.alerts import Route
 from mlobs.demo.clock import ReplayClock
 from mlobs.demo.story import Source
 from mlobs.project import Project

@@ -31,6 +31,10 @@ YEAR_START = date(2013, 1, 1)
 FIRST_DAY = date(2013, 4, 1)
 LAST_DAY = date(2013, 12, 31)
 MORNING = timedelta(hours=6)
+MORNING_ROUND = tuple(
+    f"{MODEL}_{name}" for name in ("daily_schedule", "redelivery", "freshness", "alerts", "retraining")
+)
+"""What the daemon would evaluate each morning: corrected deliveries, the schedule, then what follows from verdicts."""
 MARKER = ".mlobs-demo"
 """A file that says that a folder was made by the demo, and may be emptied by it."""
 
@@ -132,6 +136,9 @@ def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progres
     flights.load()
     folder = prepare(folder)
     os.environ |= {"DAGSTER_HOME": str(folder / "dagster"), "MLOBS_DEMO": str(folder)}
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # small fits: threads that wait for each other cost more than they save
     os.environ |= {"DAGSTER_DISABLE_TELEMETRY": "yes", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
     import dagster as dg
@@ -161,7 +168,7 @@ def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progres
             day = FIRST_DAY + timedelta(days=number)
             progress(2 + number, steps, f"{day:%d %B}")
             clock.set(instant(day) + MORNING)
-            for name in (f"{MODEL}_daily_schedule", f"{MODEL}_alerts", f"{MODEL}_retraining"):
+            for name in MORNING_ROUND:
                 for run in runs.tick(name).runs:
                     result.note(day, run)
         clock.release()

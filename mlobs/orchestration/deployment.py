@@ -18,7 +18,7 @@ import dagster as dg
 
 from mlobs.errors import MlobsError, SpecError, TrackingError, WarehouseLocked
 from mlobs.orchestration.calendar import Family, families
-from mlobs.spec import DEFAULT_MONITORS, Model, Monitor, Table
+from mlobs.spec import Model, Monitor, Table, monitors_of
 
 if TYPE_CHECKING:
     from mlobs.alerts import Route
@@ -147,18 +147,8 @@ class Deployment:
         return {m: role for m in self.models for role, t in m.tables.items() if t.id == table.id}
 
     def monitors(self, table: Table) -> tuple[Monitor, ...]:
-        """The monitors that watch a table: the union over its models, in the order checks are shown.
-
-        When models disagree on `blocking`, the check blocks.
-        """
-        found: dict[str, Monitor] = {}
-        for model, role in self.users(table).items():
-            for monitor in model.monitors_on(role):
-                kept = found.get(monitor.check)
-                if kept is None or (monitor.blocking and not kept.blocking):
-                    found[monitor.check] = monitor
-        order = [monitor.check for monitor in DEFAULT_MONITORS]
-        return tuple(sorted(found.values(), key=lambda m: order.index(m.check) if m.check in order else len(order)))
+        """The monitors that watch a table, over all its models, in the order checks are shown."""
+        return tuple(monitors_of(self.models, table).values())
 
     # Asset keys
 
