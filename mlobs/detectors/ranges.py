@@ -51,7 +51,7 @@ def expected_range(
             known[start] = (float(value), float(rows[position]) if rows is not None else np.nan)
     order = sorted(known)
     if len(order) < MIN_WINDOWS:
-        middle = float(np.median([known[t][0] for t in order])) if order else np.nan
+        middle = sorted(known[t][0] for t in order)[len(order) // 2] if order else np.nan
         return Range(-np.inf, np.inf, middle, MIN_WINDOWS - len(order))
     found = np.array([known[t] for t in order])
     daily = min(b - a for a, b in itertools.pairwise(order)) >= DAY - timedelta(hours=1)

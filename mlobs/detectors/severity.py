@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlobs.detectors.verdict import Severity
+import math
+
+from mlobs.detectors.verdict import Range, Severity
 
 BROKEN_WHEN_HIGH = frozenset(
     {
@@ -27,20 +29,33 @@ SURGE = 0.05
 """Missing values are broken data when their share rises by this much; models live with a few more of them."""
 
 
-def severity_of(metric: str, segment: str, value: float, expected: float) -> Severity:
+EXTREMES = frozenset({"min", "max", "length_min", "length_max"})
+FAR = 2.0
+"""An extreme that lies this many times as far out as the learned range reaches can't be a record of nature."""
+
+
+def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
-    A rise of a metric in `BROKEN_WHEN_HIGH` is an error, above all when it was never seen. So are lost rows: fewer rows
-    than expected in the table, or a segment or category with less than half of its expected share or rows; and a share
-    of missing values that rises by `SURGE`. A few more missing values, more rows, another mean, a new category or a
-    tilted mix are warnings.
+    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; lost rows (fewer than expected in the table, less than half in a
+    segment or category); a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another
+    mean, a new category, a tilted mix or a new record are warnings.
+
+    >>> severity_of("negative_rate", "", 0.01, Range(0.0, 0.0, 0.0)), severity_of("mean", "", 9.0, Range(1.0, 5.0, 3.0))
+    ('error', 'warn')
     """
-    if metric in MISSING:
-        return "error" if value >= expected + SURGE else "warn"
+    center = expected.expected
     if metric in BROKEN_WHEN_HIGH:
-        return "error" if value > expected else "warn"
-    if metric == "rows":
-        return "error" if value < expected * (0.5 if segment else 1.0) + (0.0 if segment else 1e-12) else "warn"
-    if metric == "share":
-        return "error" if value < 0.5 * expected else "warn"
-    return "warn"
+        broken = value > center
+    elif metric == "rows":
+        broken = value < (0.5 * center if segment else center)
+    elif metric == "share":
+        broken = value < 0.5 * center
+    elif metric == "distinct":
+        broken = value <= 1
+    elif metric in EXTREMES:
+        edge = expected.high if value > center else expected.low
+        broken = math.isfinite(edge) and abs(value - center) > FAR * abs(edge - center)
+    else:
+        broken = False
+    return "error" if broken else "warn"

@@ -125,7 +125,7 @@ class TableMonitor:
         learner = self._at(bisect_left(self._series.windows, at))
         row = self._complete(row, profile.rows)
         judged = learner.judge(row, self._columns, self._weekday(at))
-        return [*self._verdicts(judged, row, at), *self._trends(learner, judged, row, at)]
+        return [*self._verdicts(learner, judged, row, at), *self._trends(learner, judged, row, at)]
 
     def told(self, feedback: Iterable[Said], holidays: Collection[date] = ()) -> None:
         """Replace all feedback and holidays; what was learned is learned anew under them."""
@@ -218,8 +218,9 @@ class TableMonitor:
 
     # -- verdicts ------------------------------------------------------------------------------------------------
 
-    def _verdicts(self, j: Judged, row: Row, at: Window) -> list[Verdict]:
+    def _verdicts(self, learner: Learner, j: Judged, row: Row, at: Window) -> list[Verdict]:
         out = []
+        streak = learner.streak
         let = self._exceptions.on(at, self._series.keys)
         off = (let.accept | _left_out(let, j)) if let else np.zeros(len(j.status), bool)
         for i in np.flatnonzero(j.status != states.UNMEASURED):
@@ -233,10 +234,10 @@ class TableMonitor:
             excused = status == "failed" and bool(off[i])
             severity: Severity = "none"
             if status == "failed" and not excused:
-                severity = severity_of(metric, segment, value, center)
+                severity = severity_of(metric, segment, value, bounds)
             facts = wording.Facts(
                 field, metric, segment, value, row.counts[i], row.rows[i], bounds, int(j.seen[i]), int(j.rows_seen[i]),
-                bool(j.never[i]), bool(self._columns.kind[i] == EXTREME),
+                bool(j.never[i]), bool(self._columns.kind[i] == EXTREME), int(streak[i]) if i < len(streak) else 0,
             )  # fmt: skip
             reason = wording.sentence(status, facts)
             if excused and let:

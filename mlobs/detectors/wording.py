@@ -11,6 +11,10 @@ PLAIN = {
     "rows": "number of rows",
     "p50": "median",
     "std": "standard deviation",
+    "min": "minimum",
+    "max": "maximum",
+    "p05": "5th percentile",
+    "p95": "95th percentile",
     "distinct": "number of distinct values",
 }
 
@@ -29,6 +33,7 @@ class Facts(NamedTuple):
     rows_seen: int
     never_seen: bool
     extreme: bool = False
+    streak: int = 0
 
 
 def sentence(status: str, facts: Facts) -> str:
@@ -38,18 +43,28 @@ def sentence(status: str, facts: Facts) -> str:
     'negative rate of age is 0.59% (3 of 512 rows); in 41 windows and 18,204 rows it was never above 0'
     """
     what, now = _what(facts), _value(facts)
+    again = f"; the {_ordinal(facts.streak + 1)} window in a row" if status == "failed" and facts.streak else ""
     if status == "learning":
         need = facts.expected.learning
         return f"{what} is {now}; {_windows(need)} more of history needed to judge it ({facts.windows} seen)"
     if facts.never_seen:
         if status == "failed":
-            return f"{what} is {now}; in {_windows(facts.windows)} and {facts.rows_seen:,} rows it was never above 0"
+            never = "never above 0" if facts.expected.expected == 0 else "always 100%"
+            return f"{what} is {now}; in {_windows(facts.windows)} and {facts.rows_seen:,} rows it was {never}{again}"
         return f"{what} is {now}, as in all {_windows(facts.windows)} before"
+    if facts.extreme:
+        above = math.isfinite(facts.expected.high)
+        edge = number(facts.expected.high if above else facts.expected.low, facts.metric)
+        if status == "failed":
+            said = f"{'above' if above else 'below'} {edge}, well beyond anything in {_windows(facts.windows)}"
+            return f"{what} is {now}, {said} (usually about {number(facts.expected.expected, facts.metric)}){again}"
+        return f"{what} is {now}, not {'above' if above else 'below'} {edge}"
     bounds = f"{number(facts.expected.low, facts.metric)} to {number(facts.expected.high, facts.metric)}"
     if status == "failed":
         side = "above" if facts.value > facts.expected.high else "below"
         usual = number(facts.expected.expected, facts.metric)
-        return f"{what} is {now}, {side} the expected {bounds} (about {usual}) learned from {_windows(facts.windows)}"
+        told = f"{side} the expected {bounds} (usually about {usual}) that {_windows(facts.windows)} of history give"
+        return f"{what} is {now}, {told}{again}"
     return f"{what} is {now}, within {bounds}"
 
 
@@ -85,6 +100,10 @@ def _value(facts: Facts) -> str:
     if shown.endswith("%") and math.isfinite(facts.events) and math.isfinite(facts.rows):
         return f"{shown} ({int(facts.events):,} of {int(facts.rows):,} rows)"
     return shown
+
+
+def _ordinal(count: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(count, f"{count}th")
 
 
 def _windows(count: int) -> str:

@@ -350,7 +350,8 @@ def _limited(query: exp.Select, limit: int, *, ranked: bool = False) -> exp.Sele
     cut = exp.Select(expressions=[exp.Star()]).from_(nested(query, "limited"), copy=False).limit(limit, copy=False)
     if ranked:
         cut.set("order", exp.Order(expressions=[exp.Ordered(this=column("n"), desc=True, nulls_first=False)]))
-    return cut
+    # nested once more: a branch of a UNION may not end in LIMIT
+    return exp.Select(expressions=[exp.Star()]).from_(nested(cut, "cut"), copy=False)
 
 
 def follow_up_templates(scan: Scan) -> dict[int, Template]:
