@@ -50,8 +50,12 @@ class Database:
                     f"history {self.place}: its folder {folder} doesn't exist; make it, or choose another"
                 )
         self.engine = self._engine()
-        with self._in_words():
-            self._prepare()
+        try:
+            with self._in_words():
+                self._prepare()
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     def _engine(self) -> Engine:
         if self.kind != "sqlite":

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,9 @@ KINDS = ["sqlite", "postgres"] if POSTGRES else ["sqlite"]
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server of our own, that ends with the tests."""
     assert POSTGRES is not None
-    home = Path("/tmp") / f"mlobs-postgres-{os.getpid()}"  # not below pytest's folder, which other users can't enter
+    home = (
+        Path(tempfile.gettempdir()) / f"mlobs-postgres-{os.getpid()}"
+    )  # not below pytest's folder, which other users can't enter
     home.mkdir()
     user = {"user": "postgres"} if os.getuid() == 0 else {}
     if user:
@@ -55,7 +58,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         wait_for(port)
         yield f"postgresql+psycopg://mlobs@127.0.0.1:{port}/postgres"
     finally:
-        server.send_signal(signal.SIGINT)  # fast shutdown
+        server.send_signal(signal.SIGQUIT)  # at once, without saving: the data goes with the folder
         server.wait(60)
         shutil.rmtree(home, ignore_errors=True)
 
@@ -85,9 +88,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     name = f"t{abs(hash(request.node.nodeid))}"
     engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"create database {name}")
+        connection.exec_driver_sql(f"create schema {name}")
     engine.dispose()
-    return server.removesuffix("postgres") + name
+    return f"{server}?options=-csearch_path%3D{name}"
 
 
 @pytest.fixture
