@@ -6,6 +6,7 @@ what is remembered of the window is replaced.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlobs.detectors import FreshnessMonitor, TableMonitor, Verdict, drift_verdicts, schema_verdicts
+from mlobs.detectors import FreshnessMonitor, Range, TableMonitor, Verdict, drift_verdicts, schema_verdicts
 from mlobs.detectors.accuracy import judge_accuracy, performance_name
 from mlobs.engines import Landing
 from mlobs.errors import DataError, MlobsError, TrainingError
@@ -132,7 +133,7 @@ class Monitoring:
         monitors = monitors_of(self.models, table)
         drift = monitors.get("drift")
         spans: list[Profile] = []
-        if isinstance(drift, Drift):
+        if isinstance(drift, Drift) and memory.settled:
             spans = memory.spans or _spans(reference, [*recent, *profiles.items()], drift.windows)
         arrivals = self.history.arrivals(table.id)
         delivered = {arrival.window: arrival for arrival in arrivals}
@@ -142,7 +143,9 @@ class Monitoring:
             verdicts = learned.judge(profile, window)
             learned.observe(profile, window, verdicts)
             whole = replace(profile, segments={})
-            if isinstance(drift, Drift):
+            if isinstance(drift, Drift) and not memory.settled:
+                verdicts.append(_unsettled(table, drift, window, len(recent)))
+            elif isinstance(drift, Drift):
                 newest = [p for _, p in recent if p.rows][-drift.windows + 1 :] if drift.windows > 1 else []
                 verdicts += drift_verdicts(
                     reference.profile, [*newest, whole], window,
@@ -157,9 +160,12 @@ class Monitoring:
         self.history.save_all_verdicts(
             table.id, {w: _telling(v) for w, v in result.items()}, tuple(monitors), now, table.fingerprint, run_id
         )
-        self._memory[table.id] = replace(
-            memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:], spans=spans
-        )
+        if self.history.profiles(table.id, reference.profile.fingerprint, since=ordered[-1].end, last=1):
+            self._memory.pop(table.id, None)  # what was learned ends before windows that are known: read again
+        else:
+            self._memory[table.id] = replace(
+                memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:], spans=spans
+            )
         return result
 
     def freshness(self, table: Table, now: datetime) -> Verdict:
@@ -381,6 +387,14 @@ def _known_newest(profile: Profile, earlier: Sequence[tuple[Window, Profile]]) -
     if profile.newest is not None or not earlier:
         return profile
     return replace(profile, newest=earlier[-1][1].newest)
+
+
+def _unsettled(table: Table, drift: Drift, window: Window, known: int) -> Verdict:
+    """Drift can't be judged before the table has a reference that stays."""
+    missing = max(1, FIRST_REFERENCE - known)
+    reason = f"{known} windows are known; the reference that drift is measured against needs {FIRST_REFERENCE}"
+    expected = Range(-math.inf, math.inf, math.nan, missing)
+    return Verdict("learning", table.id, "", drift.distance, "", window, math.nan, expected, "none", reason, "drift")
 
 
 def _spans(reference: Reference, known: Sequence[tuple[Window, Profile]], windows: int) -> list[Profile]:

@@ -247,9 +247,9 @@ class Freshness(Monitor):
 
 @dataclass(frozen=True)
 class Volume(Monitor):
-    """Rows per window against what this weekday and trend predict."""
+    """Rows per window against what this weekday and trend predict. Predictions have as many rows as their features."""
 
-    on: tuple[Role, ...] = ("features", "predictions", "actuals")
+    on: tuple[Role, ...] = ("features", "actuals")
     blocking: bool = True
 
 

@@ -110,7 +110,7 @@ def test_monitors_run_on_the_roles_they_name():
     checks = {role: [m.check for m in model().monitors_on(role)] for role in model().tables}
     assert checks == {
         "features": ["field_health", "drift", "freshness", "volume", "mix", "schema"],
-        "predictions": ["field_health", "drift", "volume", "schema"],
+        "predictions": ["field_health", "drift", "schema"],
         "actuals": ["freshness", "volume", "schema"],
     }
 
