@@ -58,6 +58,11 @@ class Answer:
         stops = np.append(starts[1:], len(g))
         return rows, list(zip(g[starts].tolist(), f[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
 
+    def by_key(self, *names: str) -> dict[Key, Columns]:
+        """(group, field) -> its rows of the columns `names`."""
+        rows, runs = self.runs()
+        return {(g, f): {name: rows[name][start:stop] for name in names} for g, f, start, stop in runs}
+
     def counts(self) -> dict[Key, int]:
         """(group, field) -> the sum of `n`."""
         found: dict[Key, int] = {}
@@ -73,19 +78,21 @@ class FollowUps:
     Attributes:
         counts: part -> (group, field) -> rows. A field that was asked for and has no entry has none.
         asked: part -> the fields it was asked for.
-        special: (group, field) -> the numbers of `queries.SPECIAL`.
+        special: (group, field) -> the rows of `queries.SPECIAL`.
+        moments: (group, field) -> rows, mean and squared deviations of `queries.MOMENTS`.
     """
 
     counts: Mapping[int, Mapping[Key, int]]
     asked: Mapping[int, frozenset[int]]
-    special: Mapping[Key, Mapping[str, float]]
+    special: Mapping[Key, Columns]
+    moments: Mapping[Key, tuple[int, float, float]]
 
     def count(self, part: int, key: Key) -> int | None:
         """Rows, or None where the bins tell them."""
         return self.counts[part].get(key, 0) if key[1] in self.asked.get(part, ()) else None
 
 
-NOTHING = FollowUps({}, {}, {})
+NOTHING = FollowUps({}, {}, {}, {})
 
 
 def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
@@ -127,6 +134,7 @@ def numeric_states(
     for g, f, start, stop in runs:
         a = {name: rows[name][start:stop] for name in names}
         state = _guarded(grids[f], a) if guarded else _lenient(grids[f], a, (g, f), follow_ups)
+        state = _with_moments(state, follow_ups.moments.get((g, f)))
         states[g, f] = replace(state, exact_distinct=single_valued(state)) if single_valued(state) >= 0 else state
     return states
 
@@ -145,7 +153,8 @@ def _lenient(grid: Grid, a: Columns, key: Key, follow_ups: FollowUps) -> Numeric
         a = {name: array[~null] for name, array in a.items()}
     state = _binned(grid, rows, nulls, a)
     if key in follow_ups.special:
-        state = _with_special(state, follow_ups.special[key])
+        special = follow_ups.special[key]
+        state = _off_grid(replace(state, nulls=nulls - int(special["n"].sum())), special)
     counted = {
         "zeros": follow_ups.count(queries.ZEROS, key),
         "negatives": follow_ups.count(queries.NEGATIVES, key),
@@ -200,54 +209,62 @@ def _moments(
     return mean, m2
 
 
-def _with_special(state: NumericState, s: Mapping[str, float]) -> NumericState:
-    """The state with what the NULL bin held besides nulls: NaN, infinities, values too large to bin."""
-    nans, positive, negative = int(s["k1"]), int(s["k2"]), int(s["k3"])
-    huge = int(s["n"]) - nans - positive - negative
-    state = replace(state, nulls=state.nulls - int(s["n"]), nans=nans, positive_inf=positive, negative_inf=negative)
-    if not huge:
+def _off_grid(state: NumericState, a: Columns) -> NumericState:
+    """The state with what isn't on the grid: NaN, infinities, and values too large to square, in the outermost bins."""
+    rows = {int(b): at for at, b in enumerate(a["b"].tolist())}
+
+    def count(code: int) -> int:
+        return int(a["n"][rows[code]]) if code in rows else 0
+
+    state = replace(
+        state, nans=count(queries.NAN), positive_inf=count(queries.PLUS_INF), negative_inf=count(queries.MINUS_INF)
+    )
+    for code, at_bin in ((queries.MINUS_HUGE, -HALF), (queries.HUGE, HALF - 1)):
+        n = count(code)
+        if not n:
+            continue
+        low, high, total = (float(a[name][rows[code]]) for name in ("lo", "hi", "s1"))
+        with np.errstate(all="ignore"):
+            mean = float(np.float64(total / n) / queries.TINY_FACTOR)
+        ends = np.array([low]), np.array([high])
+        part = NumericState(
+            state.grid, n, negatives=n if high < 0 else 0, mean=mean, m2=math.inf, low=low, high=high,
+            bins=np.array([at_bin], np.int64), counts=np.array([n], np.int64), lows=ends[0], highs=ends[1],
+        )  # fmt: skip
+        rest = replace(state, rows=state.rows - n)
+        state = NumericState.merged([rest, part]) if rest.rows else part
+    return state
+
+
+def ill_conditioned(states: Mapping[Key, NumericState]) -> dict[int, float]:
+    """Field -> a better centre for its moments, where squares about the grid's centre cancel to fewer than 7 digits."""
+    found: dict[int, list[NumericState]] = {}
+    for (_, f), s in states.items():
+        if s.finite > 1 and s.low < s.high and max(abs(s.low), abs(s.high)) <= LARGEST:
+            away = s.finite * (s.mean - s.grid.centre) ** 2
+            if not s.m2 > 1e-9 * away:
+                found.setdefault(f, []).append(s)
+    return {f: float(np.median([s.mean for s in some])) for f, some in found.items()}
+
+
+def moments(answer: Answer, shifts: Mapping[int, float]) -> dict[Key, tuple[int, float, float]]:
+    """(group, field) -> rows, mean and squared deviations, from sums about another centre."""
+    lines = zip(*(answer[name].tolist() for name in ("g", "f", "n", "s1", "s2")), strict=True)
+    return {(g, f): (n, shifts[f] + s1 / n, max(s2 - s1 * (s1 / n), 0.0)) for g, f, n, s1, s2 in lines if n}
+
+
+def _with_moments(state: NumericState, better: tuple[int, float, float] | None) -> NumericState:
+    if better is None or better[0] != state.finite:
         return state
-    return _with_huge(state, int(s["b"]), huge, s["lo"], s["hi"], s["s1"])
-
-
-def _with_huge(
-    state: NumericState, below_zero: int, huge: int, low: float, high: float, small_sum: float
-) -> NumericState:
-    """Values too large to square go to the outermost bins; they make the variance infinite."""
-    sides = [(b, n) for b, n in ((-HALF, below_zero), (HALF - 1, huge - below_zero)) if n]
-    with np.errstate(all="ignore"):
-        mean = float(np.float64(small_sum / huge) / queries.TINY_FACTOR)
-    part = NumericState(
-        state.grid, huge, negatives=below_zero, mean=mean, m2=math.inf, low=low, high=high,
-        bins=np.array([b for b, _ in sides], np.int64), counts=np.array([n for _, n in sides], np.int64),
-        lows=np.array([low if b < 0 or len(sides) == 1 else LARGEST for b, _ in sides]),
-        highs=np.array([high if b > 0 or len(sides) == 1 else -LARGEST for b, _ in sides]),
-    )  # fmt: skip
-    if state.rows == huge:
-        return part
-    return NumericState.merged([replace(state, rows=state.rows - huge), part])
+    return replace(state, mean=better[1], m2=better[2])
 
 
 def _guarded(grid: Grid, a: Columns) -> NumericState:
     """The state of a guarded query's rows, whose bins tell everything."""
     b, n = a["b"], a["n"]
-
-    def rows_of(code: int) -> int:
-        return int(n[b == code].sum())
-
-    null, on_grid = np.isnan(b), b < queries.NAN
-    rows, nulls = int(n.sum()), int(n[null].sum())
-    huge = (b == queries.HUGE) | (b == queries.MINUS_HUGE)
-    state = _binned(grid, rows, nulls, {name: array[on_grid] for name, array in a.items()})
-    state = replace(
-        state,
-        nans=rows_of(queries.NAN),
-        positive_inf=rows_of(queries.PLUS_INF),
-        negative_inf=rows_of(queries.MINUS_INF),
-    )
-    if huge.any():
-        ends = float(np.min(a["lo"][huge])), float(np.max(a["hi"][huge]))
-        state = _with_huge(state, rows_of(queries.MINUS_HUGE), int(n[huge].sum()), *ends, float(a["s1"][huge].sum()))
+    on_grid = b < queries.NAN
+    state = _binned(grid, int(n.sum()), int(n[np.isnan(b)].sum()), {name: array[on_grid] for name, array in a.items()})
+    state = _off_grid(state, {name: array[b >= queries.NAN] for name, array in a.items()})
     known = grid.low == grid.low
     return replace(
         state,

@@ -46,7 +46,7 @@ from mlobs.profiling.nodes import (
 from mlobs.states.distinct import REGISTER_BITS, REGISTERS
 from mlobs.states.grid import HALF, LARGEST, SMALLEST, Grid
 
-NUMERIC, VALUES, ZEROS, NEGATIVES, BELOW, ABOVE, SPECIAL, SKETCH, EXACT, ROWS = range(10)
+NUMERIC, VALUES, ZEROS, NEGATIVES, BELOW, ABOVE, SPECIAL, MOMENTS, SKETCH, EXACT, ROWS = range(11)
 """Parts: fine bins; distinct texts; follow-ups on numeric fields; distinct sketches, exact distinct counts; row hashes."""
 
 NAN, PLUS_INF, MINUS_INF, HUGE, MINUS_HUGE = range(900, 905)
@@ -209,18 +209,22 @@ def _deviation(x: Node, centre: Node) -> Node:
     return case((exp.LTE(this=size, expression=number(LARGEST)), minus(exp.Paren(this=kept), centre)))
 
 
-def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
-    """The numbers of a bin over a nested query with columns x and d; and the bin."""
-    x, d = column("x"), column("d")
+def off_grid(forms: Forms, x: Node) -> Node:
+    """The bin of a value that isn't on the grid; NULL for null."""
     limit = infinity()
-    b = case(
-        (present(d), bigint(fine_bin(d.copy(), scale))),
+    return case(
         (forms.is_nan(x), number(NAN)),
-        (equal(x, limit), number(PLUS_INF)),
+        (equal(x.copy(), limit), number(PLUS_INF)),
         (equal(x.copy(), exp.Paren(this=exp.Neg(this=limit.copy()))), number(MINUS_INF)),
         (less(x.copy(), number(0)), number(MINUS_HUGE)),
         (present(x.copy()), number(HUGE)),
     )
+
+
+def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
+    """The numbers of a bin over a nested query with columns x and d; and the bin."""
+    x, d = column("x"), column("d")
+    b = case((present(d), bigint(fine_bin(d.copy(), scale))), default=off_grid(forms, x))
     small = case((present(d.copy()), d.copy()), (forms.finite(x), times(x.copy(), number(TINY_FACTOR))))
     values: dict[str, Node] = {
         "b": b,
@@ -357,8 +361,9 @@ def _limited(query: exp.Select, limit: int, *, ranked: bool = False) -> exp.Sele
 def follow_up_templates(scan: Scan) -> dict[int, Template]:
     """Part -> template of the follow-ups that tell apart what the lenient query's bins don't.
 
-    ZEROS, NEGATIVES, BELOW, ABOVE count finite values in `n`. SPECIAL looks into the NULL bin: `n` values, `k1` NaN, `k2`
-    inf, `k3` -inf; of the finite rest `b` negatives, `s1` the sum times `TINY_FACTOR`, `lo`, `hi`.
+    ZEROS, NEGATIVES, BELOW, ABOVE count finite values in `n`. SPECIAL looks into the NULL bin: a row for each bin `b` of
+    NAN, PLUS_INF, ..., MINUS_HUGE that it holds. MOMENTS sums deviations from another centre, where the values lie so far
+    from the grid's that their squares cancel.
     """
     forms, x = scan.forms, slot("x")
     top, bottom = number(_LARGEST_DOUBLE), number(-_LARGEST_DOUBLE)
@@ -373,23 +378,19 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
         part: Template(forms, scan.filtered(*where).branch(part, slot("f"), {"n": count()}, texts=False))
         for part, where in conditions.items()
     }
-    limit = infinity()
-    plain = case((forms.finite(x), x.copy()))
-    values: dict[str, Node] = {
-        "n": count(),
-        "k1": counted(forms, forms.is_nan(x)),
-        "k2": counted(forms, equal(x.copy(), limit.copy())),
-        "k3": counted(forms, equal(x.copy(), exp.Paren(this=exp.Neg(this=limit.copy())))),
-        "b": counted(forms, less(plain, number(0))),
-        "s1": exp.Sum(this=times(plain.copy(), number(TINY_FACTOR))),
-        "lo": exp.Min(this=plain.copy()),
-        "hi": exp.Max(this=plain.copy()),
-    }
+    small = case((forms.finite(x), times(x.copy(), number(TINY_FACTOR))))
+    code = off_grid(forms, x.copy())
+    ends: dict[str, Node] = {"lo": exp.Min(this=x.copy()), "hi": exp.Max(this=x.copy())}
+    special: dict[str, Node] = {"b": code, "n": count(), "s1": exp.Sum(this=small), **ends}
     unbinned = absent(
         exp.TryCast(this=fine_bin(minus(x.copy(), slot("centre")), slot("scale")), to=as_type(exp.DType.SMALLINT))
     )
     inside = scan.filtered(present(slot("column")), unbinned)
-    found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), values, texts=False))
+    off = minus(x.copy(), slot("shift"))
+    off = exp.Paren(this=case((less(exp.Abs(this=off.copy()), number(SMALLEST)), number(0.0)), default=off.copy()))
+    sums: dict[str, Node] = {"n": count(), "s1": exp.Sum(this=off), "s2": exp.Sum(this=times(off.copy(), off.copy()))}
+    found[MOMENTS] = Template(forms, scan.filtered(forms.finite(x)).branch(MOMENTS, slot("f"), sums, texts=False))
+    found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), special, [code], texts=False))
     return found
 
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from mlobs.errors import ProfileError
 from mlobs.profiling import assemble, queries
 from mlobs.profiling.assemble import Answer, FollowUps
 from mlobs.profiling.grouping import Combination, Segmentation, after_window, window_number
-from mlobs.profiling.nodes import Node, any_of, column, count, named, nested, number, select
+from mlobs.profiling.nodes import Node, any_of, column, count, literal, named, nested, number, select
 from mlobs.profiling.open_text import open_states
 from mlobs.profiling.wide import wide_query
 from mlobs.spec import FieldKind
@@ -313,6 +312,11 @@ def _numeric(
             templates[p].poured(columns[f].tokens(engine.forms)) for p, fields in asked.items() for f in sorted(fields)
         ]
     draft = assemble.numeric_states(numeric, grids)
+    shifts = {} if request.light else assemble.ill_conditioned(draft)
+    if shifts:
+        template = queries.follow_up_templates(scan)[queries.MOMENTS]
+        for f, shift in sorted(shifts.items()):
+            texts.append(template.poured({**columns[f].tokens(engine.forms), "shift": literal(shift)}))
     sampling = {} if request.light else _sampling(draft)
     sketched = sorted({f for _, f in sampling})
     levels = {f: min(r for (_, at), r in sampling.items() if at == f) for f in sketched}
@@ -320,10 +324,13 @@ def _numeric(
     if not texts:
         return draft
     rows = answer(engine.run(queries.union(texts)), numbering)
-    counts = {p: rows.part(p).counts() for p in asked}
-    special = _special(rows.part(queries.SPECIAL)) if queries.SPECIAL in asked else {}
-    follow_ups = FollowUps(counts, {p: frozenset(fields) for p, fields in asked.items()}, special)
-    states = assemble.numeric_states(numeric, grids, follow_ups) if asked else draft
+    follow_ups = FollowUps(
+        {p: rows.part(p).counts() for p in asked},
+        {p: frozenset(fields) for p, fields in asked.items()},
+        rows.part(queries.SPECIAL).by_key("b", "n", "s1", "lo", "hi"),
+        assemble.moments(rows.part(queries.MOMENTS), shifts),
+    )
+    states = assemble.numeric_states(numeric, grids, follow_ups) if asked or shifts else draft
     registers = assemble.sketch_registers(rows.part(queries.SKETCH))
     return _with_sketches(engine, scan, columns, numbering, states, sampling, levels, registers)
 
@@ -372,16 +379,6 @@ def _sampled(
 ) -> NDArray[np.uint8]:
     found = registers.get(key)
     return sketches.no_registers() if found is None else sketches.sampled_to(found, sampling)
-
-
-def _special(rows: Answer) -> dict[tuple[int, int], dict[str, float]]:
-    names = ("n", "k1", "k2", "k3", "b", "s1", "lo", "hi")
-    lines = zip(rows["g"].tolist(), rows["f"].tolist(), *(rows[name].tolist() for name in names), strict=True)
-    counts = frozenset({"k1", "k2", "k3", "b"})
-    return {
-        (g, f): {k: 0.0 if k in counts and math.isnan(v) else v for k, v in zip(names, rest, strict=True)}
-        for g, f, *rest in lines
-    }
 
 
 def _groups(

@@ -70,7 +70,7 @@ def shape(value: str) -> str:
     >>> shape("JFK-1042 Ñandú")
     'A-9 Aa'
     """
-    out = []
+    out: list[str] = []
     for letter in value:
         mark = "9" if letter.isdigit() else "A" if letter.isupper() else "a" if letter.isalpha() else letter
         if not out or out[-1] != mark:

@@ -28,7 +28,7 @@ SMALLEST = 1e-140
 _CONFINED = HALF - 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Where a numeric field's values are binned, and what of them the reference had seen.
 
@@ -78,6 +78,17 @@ class Grid:
                 break
             grid = cls(float(np.nextafter(grid.centre, -np.inf)), scale)
         return grid
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        ends = (None, None) if self.low != self.low else (self.low, self.high)
+        return (self.centre, self.scale, *ends, self.deviation, self.decimals, self.cuts, self.distinct)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Grid) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     def position(self, x: Floats) -> Floats:
         """Where values lie on the grid, in units of bins: [-HALF, HALF], NaN for NaN and infinities."""

@@ -55,7 +55,14 @@ def run(folder: Path, rows: int, kind: str, times: int) -> dict[str, float]:
     fields = NUMERIC + CATEGORICAL
     started = time.process_time()
     reference = learning.learn(
-        engine, source, fields=fields, time="day", key=(), segments=(), where=(), past=Reference.__dataclass_fields__["past"].default
+        engine,
+        source,
+        fields=fields,
+        time="day",
+        key=(),
+        segments=(),
+        where=(),
+        past=Reference.__dataclass_fields__["past"].default,
     )
     learned = time.process_time() - started
     floor_text = floor_sql(relation, fields)
@@ -64,7 +71,9 @@ def run(folder: Path, rows: int, kind: str, times: int) -> dict[str, float]:
     full = cpu(lambda: made_profiles(engine, whole, (), "t", "x"), times)
     numbers = request(engine, source, reference, frames={n: whole.frames[n] for n in NUMERIC})
     numeric = cpu(lambda: made_profiles(engine, numbers, (), "t", "x"), times)
-    split = request(engine, source, reference, segmentation=Segmentation(("s",), tuple((f"segment {i}",) for i in range(10))))
+    split = request(
+        engine, source, reference, segmentation=Segmentation(("s",), tuple((f"segment {i}",) for i in range(10)))
+    )
     segmented = cpu(lambda: made_profiles(engine, split, (), "t", "x"), times)
     days = list(YEAR.split(timedelta(days=1)))
     daily = request(engine, source, reference, windows=days)

@@ -21,7 +21,9 @@ def chunk(number: int, rows: int, total: int) -> pa.Table:
     rng = np.random.default_rng([SEED, number])
     columns: dict[str, pa.Array] = {}
     at = number * CHUNK + np.arange(rows, dtype=np.int64)
-    columns["day"] = pa.array(np.datetime64("2013-01-01", "us") + (at * (365 * 86_400_000_000 // total)).astype("timedelta64[us]"))
+    columns["day"] = pa.array(
+        np.datetime64("2013-01-01", "us") + (at * (365 * 86_400_000_000 // total)).astype("timedelta64[us]")
+    )
     for i, name in enumerate(NUMERIC):
         if i % 3 == 0:
             x = rng.normal(100.0 * i, 1.0 + i, rows)
