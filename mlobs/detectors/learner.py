@@ -36,6 +36,8 @@ AGAIN = 90
 SATURATED_PRIOR = 0.02
 SATURATED_ROWS = 5
 """A window of at least so many rows in which a field is all null, or constant, when it never was before, fails."""
+VANISHED_ROWS = 10.0
+"""Usual rows of a category or segment from which its absence, when it was never absent, fails."""
 LASTING = 3
 """An alert that lasts so many windows is a new level, which is then learned."""
 RATE, LOCATION, SCALE, COUNT, EXTREME = range(5)
@@ -299,12 +301,15 @@ class Learner:
         return out
 
     def _saturated(self, row: Row, columns: Columns) -> Mask:
-        """Fields that are null throughout, or have one single value throughout; a table without rows."""
+        """Fields that are null throughout, or have one single value throughout; a table without rows; a
+        category of many rows that has none."""
         with np.errstate(invalid="ignore"):
             null = columns.nulls & (row.counts == row.rows)
             empty = columns.volume & (row.values == 0)
+            usual = np.where(columns.kind == COUNT, np.expm1(self.baseline.level[1]), self.events.share() * row.rows)
+            vanished = columns.part & (row.counts == 0) & (usual >= VANISHED_ROWS) & (self.baseline.seen >= MIN_WINDOWS)
             constant = columns.varied & (row.values <= 1) & (row.rows > 1)
-            return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty)
+            return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
 
     def _rare(self, row: Row, is_rate: Mask) -> tuple[Mask, Mask]:
         """Rates of rare events (or of rare non-events), and those of them above what is expected."""
