@@ -32,7 +32,7 @@ FIRST_DAY = date(2013, 4, 1)
 LAST_DAY = date(2013, 12, 31)
 MORNING = timedelta(hours=6)
 MORNING_ROUND = tuple(
-    f"{MODEL}_{name}" for name in ("daily_schedule", "redelivery", "freshness", "alerts", "retraining")
+    f"{MODEL}_{name}" for name in ("redelivery", "daily_schedule", "freshness", "alerts", "retraining")
 )
 """What the daemon would evaluate each morning: corrected deliveries, the schedule, then what follows from verdicts."""
 MARKER = ".mlobs-demo"

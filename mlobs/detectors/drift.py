@@ -91,7 +91,9 @@ def judged_distance(
         raise SpecError(f"distance {distance!r} is unknown: use one of {', '.join(DISTANCES)}")
     threshold = max(floor + noise if distance == "psi" else math.hypot(floor, noise), chance)
     if past is not None and len(past):
-        threshold = max(threshold, float(np.max(past)) * 1.1)
+        most = float(np.max(past))
+        # the difference of two distances strays, too: by the delta method PSI has standard error 2 sqrt(PSI (1/n + 1/m))
+        threshold = max(threshold, most + 6 * math.sqrt(2 * most * factor) if distance == "psi" else 1.3 * most)
     return Distance(value, noise, threshold, 4.0 * value / threshold if threshold > 0 else 0.0)
 
 

@@ -37,8 +37,8 @@ FAR = 2.0
 def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
-    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; lost rows (fewer than expected in the table, less than half in a
-    segment or category); a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another
+    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values that rises by `SURGE`; lost rows (less
+    than nine tenths of what is expected in the table, less than half in a segment or category); a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another
     mean, a new category, a tilted mix or a new record are warnings.
 
     >>> severity_of("negative_rate", "", 0.01, Range(0.0, 0.0, 0.0)), severity_of("mean", "", 9.0, Range(1.0, 5.0, 3.0))
@@ -47,8 +47,10 @@ def severity_of(metric: str, segment: str, value: float, expected: Range) -> Sev
     center = expected.expected
     if metric in BROKEN_WHEN_HIGH:
         broken = value > center
+    elif metric in MISSING:
+        broken = value >= center + SURGE
     elif metric == "rows":
-        broken = value < (0.5 * center if segment else center)
+        broken = value < (0.5 if segment else 0.9) * center
     elif metric == "share":
         broken = value < 0.5 * center
     elif metric == "distinct":

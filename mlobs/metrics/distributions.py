@@ -6,6 +6,8 @@ infinite, null. Categorical: the known levels (at most 50 of them, then `other`)
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from mlobs.states import BooleanState, CategoricalState, FieldState, Grid, NumericState
@@ -51,7 +53,7 @@ def numeric_labels(grid: Grid) -> list[str]:
     """Labels of a numeric field's coarse bins: intervals [from, to), then the bins that aren't intervals."""
     edges = grid.edges[np.array(grid.cuts, np.int64) + HALF] if grid.cuts else np.zeros(0)
     ends = [f"{grid.low:.6g}", *(f"{e:.6g}" for e in edges), f"{grid.high:.6g}"]
-    inner = [f"[{a}, {b})" for a, b in zip(ends[:-2], ends[1:-1], strict=True)] + [f"[{ends[-2]}, {ends[-1]}]"]
+    inner = [f"[{a}, {b})" for a, b in itertools.pairwise(ends)] + [f"[{ends[-2]}, {ends[-1]}]"]
     return [*inner, f"below {ends[0]}", f"above {ends[-1]}", "nan", "inf", "null"]
 
 

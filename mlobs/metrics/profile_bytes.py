@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +74,9 @@ def laid_out(profile: Profile) -> tuple[dict[str, Any], Arrays]:
     groups: dict[type, list[Any]] = {}
     for section in sections:
         for name in frames:
-            state = section.fields.get(name)
-            if state is not None:
-                groups.setdefault(type(state), []).append(state)
+            held = section.fields.get(name)
+            if held is not None:
+                groups.setdefault(type(held), []).append(held)
     arrays.update(_numeric_arrays(groups.get(NumericState, [])))
     arrays.update(_categorical_arrays(groups.get(CategoricalState, []), header))
     header["plain"] = [
@@ -249,7 +248,7 @@ def _numeric_states(arrays: Arrays, grids: list[Grid]) -> Any:
             sketch = arrays["n_registers"][sketch_at : sketch_at + REGISTERS]
             sketch_at += REGISTERS
         *plain, sampling, exact_distinct = counts[i]
-        yield NumericState(
+        yield NumericState(  # type: ignore[call-arg, unused-ignore]
             grid, *plain, *numbers[i],
             np.cumsum(steps[start:stop]) - _BEFORE, bins[start:stop], lows, highs,
             sketch, sampling, families[int(arrays["n_family"][i])], exact_distinct,
@@ -306,7 +305,8 @@ def _unplain(item: list[Any]) -> FieldState:
         bound, *counts, low, high = rest
         start = _moment(bound)
         assert start is not None
-        return TimestampState(start, *counts, _moment(low), _moment(high))
+        rows, nulls, future, past, zero = counts
+        return TimestampState(start, rows, nulls, future, past, zero, _moment(low), _moment(high))
     return UnprofiledState(*rest)
 
 

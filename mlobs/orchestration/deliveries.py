@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
+from mlobs.detectors.accuracy import performance_name
 from mlobs.errors import DataError, MlobsError, nearest
 from mlobs.orchestration.calendar import Family
 from mlobs.orchestration.deployment import Deployment
@@ -133,7 +134,7 @@ def redelivery_requests(
         scored = [
             m
             for m in family.models
-            if deployment.history.accuracy(m.name, since=found.window.start, until=found.window.end)
+            if deployment.history.verdicts(performance_name(m), since=found.window.start, until=found.window.end)
         ]
         target = after_arrival(deployment, family, found.table, found.window, scored)
         tags = {REASON: short(f"corrected delivery of {found.table.id} in {found.window}: {found.reason}")}

@@ -13,7 +13,7 @@ from mlobs.errors import ProfileError
 from mlobs.metrics.profile_bytes import laid_out, restored
 from mlobs.metrics.profiles import Profile
 from mlobs.profiling.grouping import Segmentation
-from mlobs.states import CategoricalState, FieldState, Grid, Levels, NumericState, TimestampState
+from mlobs.states import BooleanState, CategoricalState, FieldState, Grid, Levels, NumericState, TimestampState
 from mlobs.states.packing import pack, unpack
 
 MAGIC = b"mlobsr"
@@ -151,7 +151,9 @@ def blank(state: FieldState) -> FieldState:
         return CategoricalState(state.levels, state.kind)
     if isinstance(state, TimestampState):
         return TimestampState(state.bound)
-    return replace(state, **{name: 0 for name in ("rows", "nulls", "trues") if hasattr(state, name)})
+    if isinstance(state, BooleanState):
+        return replace(state, rows=0, nulls=0, trues=0)
+    return replace(state, rows=0, nulls=0)
 
 
 def fingerprint(fields: Mapping[str, FieldState], declared: Mapping[str, Any]) -> str:

@@ -426,10 +426,9 @@ def _plain_states(request: Request, rows: int, one: Mapping[str, Any]) -> dict[s
         if isinstance(frame, BooleanState):
             states[name] = BooleanState(rows, nulls, one[f"trues_{at}"] or 0)
         elif isinstance(frame, TimestampState):
-            counts = [one.get(f"{what}_{at}") or 0 for what in ("future", "past", "zero")]
-            states[name] = TimestampState(
-                frame.bound, rows, nulls, *counts, moment(one[f"low_{at}"]), moment(one[f"high_{at}"])
-            )
+            future, past, zero = (int(one.get(f"{what}_{at}") or 0) for what in ("future", "past", "zero"))
+            low, high = moment(one[f"low_{at}"]), moment(one[f"high_{at}"])
+            states[name] = TimestampState(frame.bound, rows, nulls, future, past, zero, low, high)
         elif isinstance(frame, UnprofiledState):
             states[name] = UnprofiledState(frame.type, rows, nulls)
     return states

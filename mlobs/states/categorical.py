@@ -272,7 +272,8 @@ class CategoricalState:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"CategoricalState(rows={self.rows}, nulls={self.nulls}, distinct={self.distinct:.6g}, unseen_rows={self.unseen_rows})"
+        facts = f"distinct={self.distinct:.6g}, unseen_rows={self.unseen_rows}"
+        return f"CategoricalState(rows={self.rows}, nulls={self.nulls}, {facts})"
 
 
 def smallest(unseen: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

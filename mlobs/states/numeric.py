@@ -187,7 +187,8 @@ class NumericState:
         NaN when there are no finite values. Within .01 sd of the exact ones from the 1st to the 99th percentile.
         """
         at = np.asarray(q, dtype=np.float64)
-        return quantiles_of([self], at.reshape(-1))[0].reshape(at.shape)
+        found: Floats = quantiles_of([self], at.reshape(-1))[0].reshape(at.shape)
+        return found
 
     def cumulative(self) -> tuple[Floats, Floats]:
         """The distribution function of the finite values as a broken line: values, and the share at or below each.
@@ -233,14 +234,13 @@ class NumericState:
             return filled[0] if filled else first
         rows, nulls, nans, positive, negative, zeros, negatives, below, above = (
             int(total)
-            for total in np.sum(
+            for total in np.array(
                 [
                     (s.rows, s.nulls, s.nans, s.positive_inf, s.negative_inf, s.zeros, s.negatives, s.below, s.above)
                     for s in filled
                 ],
-                axis=0,
                 dtype=np.int64,
-            )
+            ).sum(axis=0)
         )
         valued = [s for s in filled if len(s.counts)]
         bins, counts, lows, highs, mean, m2, low, high = (
@@ -289,7 +289,8 @@ class NumericState:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"NumericState(rows={self.rows}, nulls={self.nulls}, mean={self.mean:.6g}, low={self.low:.6g}, high={self.high:.6g})"
+        facts = f"mean={self.mean:.6g}, low={self.low:.6g}, high={self.high:.6g}"
+        return f"NumericState(rows={self.rows}, nulls={self.nulls}, {facts})"
 
 
 def _scalars(s: NumericState) -> tuple[object, ...]:
@@ -371,7 +372,8 @@ def _values_at(position: Floats, bins: Ints, centre: Any, scale: Any, decimals: 
             d = rounded - centre
             same = np.floor(HALF * d / (scale + np.abs(d))) == bins
             values = np.where(same & (np.asarray(decimals) >= 0), rounded, values)
-    return np.minimum(np.maximum(values, low), high)
+    bounded: Floats = np.minimum(np.maximum(values, low), high)
+    return bounded
 
 
 def quantiles_of(states: Sequence[NumericState], q: Floats) -> Floats:

@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    page for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")] if ">>> " in page.read_text(encoding="utf-8")
+    page
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]
+    if ">>> " in page.read_text(encoding="utf-8")
 )
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 

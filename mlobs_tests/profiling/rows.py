@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mlobs.metrics.profiles import Profile
-from mlobs.states import CategoricalState, NumericState
+from mlobs.states import NumericState
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 NAMES = ('with "quotes"', "with space", "with.dot", "select", '"; drop table x; --', "Ünïcode 列")

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import Engine, open_data
-from mlobs.profiling import Reference, profile, scanning
+from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows, scanning
 from mlobs.spec import Field, Table
-from mlobs.profiling import learn_reference, profile_table, profile_windows
 from mlobs.windows import Window
 from mlobs_tests.profiling.rows import START, differences, hostile_rows
 

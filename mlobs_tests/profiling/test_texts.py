@@ -71,6 +71,10 @@ def test_sensitive_values_are_hashed_before_they_are_remembered() -> None:
     assert isinstance(state, CategoricalState)
     assert (int(state.counts[0]), state.unseen_rows) == (1, 1)
     for stored in (reference.to_bytes(), batch.to_bytes()):
-        restored = repr(Reference.from_bytes(stored)) if stored.startswith(b"mlobsr") else repr(type(batch).from_bytes(stored).fields)
+        restored = (
+            repr(Reference.from_bytes(stored))
+            if stored.startswith(b"mlobsr")
+            else repr(type(batch).from_bytes(stored).fields)
+        )
         assert not any(name in restored for name in ("Ada", "Grace", "Edsger"))
     assert set(state.frequencies()).isdisjoint({"Ada", "Edsger"})

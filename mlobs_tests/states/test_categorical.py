@@ -18,7 +18,9 @@ FRAME = Levels.learn({"JFK": 5, "LGA": 3, "EWR": 3})
 def state(values: list[str | None], levels: Levels = FRAME) -> CategoricalState:
     counts = Counter(v for v in values if v is not None)
     made = Values.of(levels, counts)
-    return made.state("categorical", np.arange(len(counts)), np.array(list(counts.values()), np.int64), values.count(None))
+    return made.state(
+        "categorical", np.arange(len(counts)), np.array(list(counts.values()), np.int64), values.count(None)
+    )
 
 
 def test_a_literal_state() -> None:
@@ -43,7 +45,9 @@ def test_forms(value: str, expected: list[str]) -> None:
     assert [name for bit, name in enumerate(FORMS) if form(value) >> bit & 1] == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [("JFK", "A"), ("Jfk", "Aa"), ("A-12/b", "A-9/a"), ("", ""), ("Ñ1", "A9")])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("JFK", "A"), ("Jfk", "Aa"), ("A-12/b", "A-9/a"), ("", ""), ("Ñ1", "A9")]
+)
 def test_shapes(value: str, expected: str) -> None:
     assert shape(value) == expected
 

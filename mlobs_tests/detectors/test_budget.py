@@ -1,0 +1,35 @@
+"""The false-alarm budget on simulated clean years: few here, all of them in the benchmark `clean_years`; and its cost."""
+
+import time
+
+import pytest
+
+from mlobs.detectors import TableMonitor
+from mlobs_tests.benchmarks.alert_quality.clean_years import year
+
+
+@pytest.mark.parametrize(("fields", "rows", "weekly"), [(5, 200, 0.5), (30, 2_000, 0.0)])
+def test_realised_alarms_lie_near_the_budget(fields, rows, weekly):
+    alarms = days = 0
+    for seed in range(2):
+        monitor = TableMonitor("t", false_alarms_per_month=4.0)
+        for n, (window, profile) in enumerate(year(fields, rows, seed, windows=208, weekly=weekly)):
+            if n >= 28:
+                days += 1
+                alarms += any(v.failed for v in monitor.judge(profile, window))
+            monitor.observe(profile, window)
+    assert 0.3 * 4 <= 30 * alarms / days <= 1.3 * 4
+
+
+def test_judging_a_hundred_fields_is_cheap():
+    windows = list(year(100, 1_000, 0, windows=182))
+    monitor = TableMonitor("t")
+    for window, profile in windows[:180]:
+        monitor.observe(profile, window)
+    began = time.process_time()
+    monitor.judge(windows[180][1], windows[180][0])
+    assert time.process_time() - began < 4.0  # learns 180 windows first
+    began = time.process_time()
+    for _ in range(5):
+        monitor.judge(windows[180][1], windows[180][0])
+    assert (time.process_time() - began) / 5 < 0.15  # 0.03 s on a quiet machine
