@@ -34,7 +34,11 @@ def test_a_half_sd_shift_in_one_field_of_fifty_is_found_at_once():
 def test_a_slow_drift_is_found_within_three_weeks_by_merged_windows():
     reference = Reference.learn(rows(20_000, 1))
     days = [profile(rows(1_000, 10 + d, 0.02 * d), reference=reference) for d in range(1, 22)]
-    found = [d for d in range(7, 22) if any(v.failed for v in drift_verdicts(reference, days[d - 7 : d], AT) if v.field == "x0")]
+    found = [
+        d
+        for d in range(7, 22)
+        if any(v.failed for v in drift_verdicts(reference, days[d - 7 : d], AT) if v.field == "x0")
+    ]
     assert found
     assert 21 in found
 
