@@ -119,3 +119,46 @@ def _numeric(name: str, kind: int, n: int, move: float, rng: np.random.Generator
         Measurement(name, metric, "location", value, n) for metric, value in (("p05", p05), ("p50", p50), ("p95", p95))
     ]
     return [*found, Measurement(name, "negative_rate", "rate", k / n, n, k)]
+
+
+SHAPES = (
+    (5, 50, 0, 0, 0),
+    (5, 5_000, 0.5, 0.5, 0),
+    (20, 300, 1, 0, 0.1),
+    (50, 1_000, 0, 1, 0),
+    (50, 50_000, 0.5, 0, 0.02),
+    (200, 200, 0.5, 0.3, 0),
+)
+"""(fields, rows, weekly amplitude, trend, day-to-day movement) of the simulated tables."""
+
+
+def main(seeds: int = 2) -> None:
+    """Print the realised alarms as a multiple of the budget asked for."""
+    import sys
+
+    from mlobs.detectors import TableMonitor
+
+    budgets = (0.25, 1.0, 4.0)
+    sys.stdout.write(
+        "| fields | rows | weekly | trend | day | " + " | ".join(f"budget {b:g}" for b in budgets) + " |\n"
+    )
+    sys.stdout.write("|---" * (5 + len(budgets)) + "|\n")
+    for fields, rows, weekly, trend, day in SHAPES:
+        ratios = []
+        for budget in budgets:
+            alarms = days = 0
+            for seed in range(seeds):
+                monitor = TableMonitor("t", false_alarms_per_month=budget)
+                for n, (window, profile) in enumerate(year(fields, rows, seed, weekly=weekly, trend=trend, day=day)):
+                    if n >= 28:
+                        days += 1
+                        alarms += any(v.failed for v in monitor.judge(profile, window))
+                    monitor.observe(profile, window)
+            ratios.append(30 * alarms / days / budget)
+        shown = " | ".join(f"{r:.2f}" for r in ratios)
+        sys.stdout.write(f"| {fields} | {rows} | {weekly} | {trend} | {day} | {shown} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
