@@ -149,11 +149,11 @@ def evidently_scores(runs: Sequence[Run], python: str) -> dict[str, Score]:
 def line(name: str, scores: Sequence[Score]) -> str:
     """One row of the result: mean over tables."""
     found = [one for s in scores for many in s.found.values() for one in many]
-    detected, right = (100 * np.mean([f[i] for f in found]) if found else np.nan for i in (0, 1))
+    detected, right = (f"{100 * np.mean([f[i] for f in found]):.0f}%" if found else "" for i in (0, 1))
     ordinary = [s.ordinary_per_month for s in scores]
     return (
         f"| {name} | {np.mean(ordinary):.2f} | {max(ordinary):.2f} | {np.mean([s.per_month for s in scores]):.2f} |"
-        f" {detected:.0f}% | {right:.0f}% |"
+        f" {detected} | {right} |"
     )
 
 
