@@ -185,17 +185,18 @@ def _binned(grid: Grid, rows: int, nulls: int, a: Columns) -> NumericState:
 
 
 def _inside(a: Columns) -> Columns:
-    """Rows of the grid with the value's own bin at most HALF - 1: far above the centre, rounding gives HALF."""
-    b = a["b"]
-    if b[-1] < HALF:
+    """Rows of the grid with bins from -HALF to HALF - 1: very far from the centre, rounding gives one more at each end."""
+    b = np.clip(a["b"], -HALF, HALF - 1)
+    if b[0] == a["b"][0] and b[-1] == a["b"][-1]:
         return a
-    if len(b) < 2 or b[-2] < HALF - 1:
-        return {**a, "b": np.minimum(b, HALF - 1)}
-    joined = {name: np.append(array[:-2], array[-2] + array[-1]) for name, array in a.items()}
-    joined["b"] = b[:-1]
-    joined["lo"] = np.append(a["lo"][:-2], min(a["lo"][-2], a["lo"][-1]))
-    joined["hi"] = np.append(a["hi"][:-2], max(a["hi"][-2], a["hi"][-1]))
-    return joined
+    starts = np.flatnonzero(np.concatenate([[True], b[1:] != b[:-1]]))
+    joined = {name: np.add.reduceat(array, starts) for name, array in a.items()}
+    return {
+        **joined,
+        "b": b[starts],
+        "lo": np.minimum.reduceat(a["lo"], starts),
+        "hi": np.maximum.reduceat(a["hi"], starts),
+    }
 
 
 def _moments(
@@ -219,6 +220,7 @@ def _off_grid(state: NumericState, a: Columns) -> NumericState:
     state = replace(
         state, nans=count(queries.NAN), positive_inf=count(queries.PLUS_INF), negative_inf=count(queries.MINUS_INF)
     )
+    huge: list[NumericState] = []
     for code, at_bin in ((queries.MINUS_HUGE, -HALF), (queries.HUGE, HALF - 1)):
         n = count(code)
         if not n:
@@ -231,9 +233,10 @@ def _off_grid(state: NumericState, a: Columns) -> NumericState:
             state.grid, n, negatives=n if high < 0 else 0, mean=mean, m2=math.inf, low=low, high=high,
             bins=np.array([at_bin], np.int64), counts=np.array([n], np.int64), lows=ends[0], highs=ends[1],
         )  # fmt: skip
-        rest = replace(state, rows=state.rows - n)
-        state = NumericState.merged([rest, part]) if rest.rows else part
-    return state
+        huge.append(part)
+    rest = replace(state, rows=state.rows - sum(s.rows for s in huge))
+    parts = [*([rest] if rest.rows else []), *huge]
+    return NumericState.merged(parts) if huge else state
 
 
 def ill_conditioned(states: Mapping[Key, NumericState]) -> dict[int, float]:

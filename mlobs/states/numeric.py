@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlobs.errors import ProfileError
 from mlobs.states import distinct as sketches
-from mlobs.states.grid import HALF, Floats, Grid, Ints
+from mlobs.states.grid import HALF, LARGEST, Floats, Grid, Ints
 
 EXACT_BINS = 24
 """Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/7 of the bin."""
@@ -306,10 +306,12 @@ def merged_moments(n: Floats, mean: Floats, m2: Floats) -> tuple[float, float]:
     Source: Chan, Golub, LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979).
     """
     with np.errstate(all="ignore"):
-        shift = float(mean[np.argmax(n)])
-        total = float(n.sum())
-        together = shift + float(np.dot(n / total, mean - shift))
-        return together, float(m2.sum() + np.dot(n, (mean - together) ** 2))
+        weight = n / n.sum()
+        if np.abs(mean).max() > LARGEST:  # differences may overflow where the weighted sum doesn't
+            return float(np.sum(weight * mean)), math.inf if len(n) > 1 or np.isinf(m2).any() else float(m2.sum())
+        shift = float(mean[n == n.max()].min())
+        together = shift + float(np.sum(weight * (mean - shift)))
+        return together, float(m2.sum() + np.sum(n * (mean - together) ** 2))
 
 
 def _merged_bins(states: Sequence[NumericState]) -> tuple[Ints, Ints, NDArray[Any], NDArray[Any]]:
