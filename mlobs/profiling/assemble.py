@@ -22,6 +22,8 @@ Key = tuple[int, int]
 
 Columns = Mapping[str, NDArray[Any]]
 
+_FIELDS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -47,16 +49,18 @@ class Answer:
         mask = self["p"] == number
         return self if mask.all() else self.where(mask)
 
-    def runs(self, *more: str) -> tuple[Answer, list[tuple[int, int, int, int]]]:
-        """Rows sorted by group, field and `more`; and (group, field, start, stop) of each group and field."""
-        order = np.lexsort(tuple(self[name] for name in (*reversed(more), "f", "g")))
+    def runs(self, *, by_bin: bool = False) -> tuple[Answer, list[tuple[int, int, int, int]]]:
+        """Rows sorted by group and field (and bin); and (group, field, start, stop) of each group and field."""
+        key = self["g"] * _FIELDS + self["f"]
+        order = np.lexsort((self["b"], key)) if by_bin else np.argsort(key, kind="stable")
         rows = Answer({name: array[order] for name, array in self.columns.items()}, self.texts)
-        g, f = rows["g"], rows["f"]
-        if not len(g):
+        if not len(key):
             return rows, []
-        starts = np.flatnonzero(np.concatenate([[True], (g[1:] != g[:-1]) | (f[1:] != f[:-1])]))
-        stops = np.append(starts[1:], len(g))
-        return rows, list(zip(g[starts].tolist(), f[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
+        key = key[order]
+        starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+        stops = np.append(starts[1:], len(key))
+        g, f = rows["g"][starts].tolist(), rows["f"][starts].tolist()
+        return rows, list(zip(g, f, starts.tolist(), stops.tolist(), strict=True))
 
     def by_key(self, *names: str) -> dict[Key, Columns]:
         """(group, field) -> its rows of the columns `names`."""
@@ -89,10 +93,7 @@ class FollowUps:
 
     def count(self, part: int, key: Key) -> int | None:
         """Rows, or None where the bins tell them."""
-        return self.counts[part].get(key, 0) if key[1] in self.asked.get(part, ()) else None
-
-
-NOTHING = FollowUps({}, {}, {}, {})
+        return self.counts.get(part, {}).get(key, 0) if key[1] in self.asked.get(part, ()) else None
 
 
 def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
@@ -123,20 +124,45 @@ def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
     return found
 
 
-def numeric_states(
-    numeric: Answer, grids: Mapping[int, Grid], follow_ups: FollowUps = NOTHING
-) -> dict[Key, NumericState]:
-    """States of every group and numeric field, without sketches."""
-    rows, runs = numeric.runs("b")
-    guarded = bool(np.isfinite(rows["k1"]).any())
+def numeric_states(numeric: Answer, grids: Mapping[int, Grid]) -> dict[Key, NumericState]:
+    """States of every group and numeric field, as far as their bins tell; see `followed_up`."""
+    rows, runs = numeric.runs(by_bin=True)
+    names = [name for name in queries.NUMBERS if name in rows.columns]
+    guarded = "k1" in names and bool(np.isfinite(rows["k1"]).any())
     states: dict[Key, NumericState] = {}
-    names = ("b", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3", "k4")
     for g, f, start, stop in runs:
         a = {name: rows[name][start:stop] for name in names}
-        state = _guarded(grids[f], a) if guarded else _lenient(grids[f], a, (g, f), follow_ups)
-        state = _with_moments(state, follow_ups.moments.get((g, f)))
-        states[g, f] = replace(state, exact_distinct=single_valued(state)) if single_valued(state) >= 0 else state
+        state = _guarded(grids[f], a) if guarded else _lenient(grids[f], a)
+        states[g, f] = with_single_values(state)
     return states
+
+
+def followed_up(states: Mapping[Key, NumericState], follow_ups: FollowUps) -> dict[Key, NumericState]:
+    """The states with what the follow-up queries found."""
+    result = dict(states)
+    fields = {f for asked in follow_ups.asked.values() for f in asked} | {f for _, f in follow_ups.moments}
+    for key, state in states.items():
+        if key[1] not in fields:
+            continue
+        if key in follow_ups.special:
+            special = follow_ups.special[key]
+            state = _off_grid(replace(state, nulls=state.nulls - int(special["n"].sum())), special)
+        counted = {
+            "zeros": follow_ups.count(queries.ZEROS, key),
+            "negatives": follow_ups.count(queries.NEGATIVES, key),
+            "below": follow_ups.count(queries.BELOW, key),
+            "above": follow_ups.count(queries.ABOVE, key),
+        }
+        told = {name: n for name, n in counted.items() if n is not None}
+        state = _with_moments(replace(state, **told), follow_ups.moments.get(key))  # type: ignore[arg-type]
+        result[key] = with_single_values(state)
+    return result
+
+
+def with_single_values(state: NumericState) -> NumericState:
+    """The state with its exact number of distinct values, where every bin holds a single one."""
+    distinct = single_valued(state)
+    return state if distinct == state.exact_distinct else replace(state, exact_distinct=distinct)
 
 
 def single_valued(state: NumericState) -> int:
@@ -146,23 +172,12 @@ def single_valued(state: NumericState) -> int:
     return len(state.bins) + sum(1 for n in (state.nans, state.positive_inf, state.negative_inf) if n)
 
 
-def _lenient(grid: Grid, a: Columns, key: Key, follow_ups: FollowUps) -> NumericState:
-    null = np.isnan(a["b"])
-    rows, nulls = int(a["n"].sum()), int(a["n"][null].sum())
-    if nulls:
-        a = {name: array[~null] for name, array in a.items()}
-    state = _binned(grid, rows, nulls, a)
-    if key in follow_ups.special:
-        special = follow_ups.special[key]
-        state = _off_grid(replace(state, nulls=nulls - int(special["n"].sum())), special)
-    counted = {
-        "zeros": follow_ups.count(queries.ZEROS, key),
-        "negatives": follow_ups.count(queries.NEGATIVES, key),
-        "below": follow_ups.count(queries.BELOW, key),
-        "above": follow_ups.count(queries.ABOVE, key),
-    }
-    told = {name: n for name, n in counted.items() if n is not None}
-    return replace(state, **told) if told else state  # type: ignore[arg-type]
+def _lenient(grid: Grid, a: Columns) -> NumericState:
+    rows, nulls = int(a["n"].sum()), 0
+    if np.isnan(a["b"][-1]):  # sorted last
+        nulls = int(a["n"][-1])
+        a = {name: array[:-1] for name, array in a.items()}
+    return _binned(grid, rows, nulls, a)
 
 
 def _binned(grid: Grid, rows: int, nulls: int, a: Columns) -> NumericState:
@@ -279,18 +294,19 @@ def _guarded(grid: Grid, a: Columns) -> NumericState:
 
 
 def sampling_of(valued: int, distinct: int) -> int:
-    """Which share 2^-r of the hash space a sketch needs: about 16 values for each register, of those expected."""
+    """Which share 2^-r of the hash space a sketch needs: 8 to 16 values for each register, of those expected."""
     expected = min(valued, distinct) if distinct else valued
-    return max(0, (expected // (16 * sketches.REGISTERS)).bit_length() - 1)
+    return max(0, (expected // (8 * sketches.REGISTERS)).bit_length() - 1)
 
 
 def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:
     """The registers of every group and field, as the query sampled them."""
-    rows, runs = answer.runs()
-    return {
-        (g, f): sketches.registers(rows["b"][start:stop].astype(np.int64), rows["n"][start:stop].astype(np.uint64))
-        for g, f, start, stop in runs
-    }
+    keys, at = np.unique(answer["g"] * _FIELDS + answer["f"], return_inverse=True)
+    registers = sketches.registers(
+        at * sketches.REGISTERS + answer["h"], answer["n"].astype(np.uint64), len(keys) * sketches.REGISTERS
+    )
+    table = registers.reshape(len(keys), sketches.REGISTERS)
+    return {(int(k) // _FIELDS, int(k) % _FIELDS): row for k, row in zip(keys, table, strict=True)}
 
 
 def categorical_states(answer: Answer, frames: Mapping[int, tuple[Levels, str]]) -> dict[Key, CategoricalState]:

@@ -56,6 +56,13 @@ TINY_FACTOR = 2.0**-600
 """Values too large to square are summed times this."""
 
 NUMBERS = ("b", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3", "k4")
+"""The numbers a branch may give; what they mean depends on its part."""
+
+LENIENT_BINS = ("b", "n", "s1", "s2", "lo", "hi")
+FREQUENCIES = ("v", "n")
+COUNTED = ("b", "n")
+"""Columns of fine bins without a guard, of distinct texts, and of sketches and row hashes, when nothing else is asked."""
+
 _INTEGERS = frozenset({"b", "n", "k1", "k2", "k3", "k4"})
 _LARGEST_DOUBLE = 1.7976931348623157e308
 _UNPIVOTS = frozenset({"postgres", "spark"})
@@ -123,11 +130,10 @@ class Scan:
         )
 
     def branch(
-        self, part: int, field: Node, values: Mapping[str, Node], by: Sequence[Node] = (), *, texts: bool
+        self, part: int, field: Node, values: Mapping[str, Node], by: Sequence[Node] = (), *, shown: Sequence[str]
     ) -> exp.Select:
-        """One branch: p, f, the group, `v` where there are texts, and `NUMBERS`, NULL where `values` has none."""
-        names = ("v", *NUMBERS) if texts else NUMBERS
-        columns = [named(values.get(name) or _missing(name), name) for name in names]
+        """One branch: p, f, the group, and the columns `shown`, NULL where `values` has none."""
+        columns = [named(values.get(name) or _missing(name), name) for name in shown]
         head = [named(number(part), "p"), named(field, "f"), *self.named_keys]
         return select([*head, *columns], self.relation, self.where, [*self.keys, *by])
 
@@ -175,18 +181,18 @@ def fine_bin(d: Node, scale: Node) -> Node:
     return exp.Floor(this=over(top, plus(scale, exp.Abs(this=d.copy()))))
 
 
-def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool) -> list[str]:
+def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequence[str]) -> list[str]:
     """Branches that give a row for each fine bin that is occupied."""
     if not columns:
         return []
     if scan.compact:
-        return [_unpivoted_numeric(scan, columns, texts=texts)]
-    tree = _lenient_numeric(scan, texts) if scan.lenient else _guarded_numeric(scan, texts)
+        return [_unpivoted_numeric(scan, columns, shown=shown)]
+    tree = _lenient_numeric(scan, shown) if scan.lenient else _guarded_numeric(scan, shown)
     template = Template(scan.forms, tree)
     return [template.poured(c.tokens(scan.forms)) for c in columns]
 
 
-def _lenient_numeric(scan: Scan, texts: bool) -> Node:
+def _lenient_numeric(scan: Scan, shown: Sequence[str]) -> Node:
     """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart."""
     x = slot("x")
     d = minus(x, slot("centre"))
@@ -199,7 +205,7 @@ def _lenient_numeric(scan: Scan, texts: bool) -> Node:
         "lo": exp.Min(this=x.copy()),
         "hi": exp.Max(this=x.copy()),
     }
-    return scan.branch(NUMERIC, slot("f"), values, [b], texts=texts)
+    return scan.branch(NUMERIC, slot("f"), values, [b], shown=shown)
 
 
 def _deviation(x: Node, centre: Node) -> Node:
@@ -241,23 +247,23 @@ def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[d
     return values, b
 
 
-def _guarded_numeric(scan: Scan, texts: bool) -> Node:
+def _guarded_numeric(scan: Scan, shown: Sequence[str]) -> Node:
     inner = select(
         [*scan.named_keys, named(slot("x"), "x"), named(_deviation(slot("x"), slot("centre")), "d")],
         scan.relation,
         scan.where,
     )
     values, b = _guarded_values(scan.forms, slot("scale"), slot("low"), slot("high"))
-    return scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, slot("f"), values, [b], texts=texts)
+    return scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, slot("f"), values, [b], shown=shown)
 
 
-def _unpivoted_numeric(scan: Scan, columns: Sequence[NumericColumn], *, texts: bool) -> str:
+def _unpivoted_numeric(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequence[str]) -> str:
     names = ("f", "x", "centre", "scale", "low", "high")
     f, x, centre, scale, low, high = (column(name) for name in names)
     carried = [named(n, name) for n, name in ((f, "f"), (x, "x"), (scale, "scale"), (low, "low"), (high, "high"))]
     inner = unpivoted(scan, names, [*carried, named(_deviation(x, centre), "d")])
     values, b = _guarded_values(scan.forms, column("scale"), column("low"), column("high"))
-    outer = scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, f, values, [f, b], texts=texts)
+    outer = scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, f, values, [f, b], shown=shown)
     constant = Template(scan.forms, double(slot("constant")))
     value, plain = Template(scan.forms, double(slot("column"))), Template(scan.forms, slot("column"))
     rows = []
@@ -318,7 +324,12 @@ def row_tokens(scan: Scan, rows: Sequence[Sequence[str]]) -> dict[str, str]:
 
 
 def value_queries(
-    scan: Scan, columns: Sequence[tuple[int, str, bool]], limit: int, *, ranked: bool = False
+    scan: Scan,
+    columns: Sequence[tuple[int, str, bool]],
+    limit: int,
+    *,
+    shown: Sequence[str] = FREQUENCIES,
+    ranked: bool = False,
 ) -> list[str]:
     """Branches that give a row for each distinct text, and one for the nulls; `limit` bounds each branch's rows (the most
     frequent ones, when they are `ranked`).
@@ -331,7 +342,7 @@ def value_queries(
         inner = unpivoted(scan, ("f", "v"), [named(column("f"), "f"), named(column("v"), "v")])
         outer = scan.regrouped(nested(inner, "texts"))
         by = [column("f"), column("v")]
-        branch = outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, texts=True)
+        branch = outer.branch(VALUES, column("f"), {"v": column("v"), "n": count()}, by, shown=shown)
         value = Template(scan.forms, text(slot("column")))
         rows = [[str(at), value.poured({"column": quoted(scan.forms, name)})] for at, name, _ in columns]
         tree = _limited(branch, limit * len(columns))
@@ -339,7 +350,7 @@ def value_queries(
     template = Template(
         scan.forms,
         _limited(
-            scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], texts=True),
+            scan.branch(VALUES, slot("f"), {"v": slot("v"), "n": count()}, [slot("v")], shown=shown),
             limit,
             ranked=ranked,
         ),
@@ -375,7 +386,7 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
         ABOVE: [exp.GT(this=x.copy(), expression=slot("high")), exp.LTE(this=x.copy(), expression=top)],
     }
     found = {
-        part: Template(forms, scan.filtered(*where).branch(part, slot("f"), {"n": count()}, texts=False))
+        part: Template(forms, scan.filtered(*where).branch(part, slot("f"), {"n": count()}, shown=NUMBERS))
         for part, where in conditions.items()
     }
     small = case((forms.finite(x), times(x.copy(), number(TINY_FACTOR))))
@@ -389,8 +400,8 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
     off = minus(x.copy(), slot("shift"))
     off = exp.Paren(this=case((less(exp.Abs(this=off.copy()), number(SMALLEST)), number(0.0)), default=off.copy()))
     sums: dict[str, Node] = {"n": count(), "s1": exp.Sum(this=off), "s2": exp.Sum(this=times(off.copy(), off.copy()))}
-    found[MOMENTS] = Template(forms, scan.filtered(forms.finite(x)).branch(MOMENTS, slot("f"), sums, texts=False))
-    found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), special, [code], texts=False))
+    found[MOMENTS] = Template(forms, scan.filtered(forms.finite(x)).branch(MOMENTS, slot("f"), sums, shown=NUMBERS))
+    found[SPECIAL] = Template(forms, inside.branch(SPECIAL, slot("f"), special, [code], shown=NUMBERS))
     return found
 
 
@@ -401,7 +412,9 @@ def hashed(forms: Forms, x: Node) -> Node:
     return exp.Paren(this=forms.hash64(plus(double(x), number(0.0))))  # -0.0 + 0.0 is 0.0
 
 
-def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> list[str]:
+def sketch_queries(
+    scan: Scan, columns: Sequence[tuple[NumericColumn, int]], *, shown: Sequence[str] = COUNTED
+) -> list[str]:
     """Branches that give each register's number `b` and smallest remaining hash `n`; with the sampling of each field."""
     if not columns:
         return []
@@ -409,7 +422,7 @@ def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> 
     if scan.compact:
         where = [present(column("h")), exp.LTE(this=column("h"), expression=column("bound"))]
         inner = unpivoted(scan, ("f", "h", "bound"), [named(column("f"), "f"), named(column("h"), "h")], where)
-        branch = _registers(scan.regrouped(nested(inner, "hashes")), column("h"), column("f"), [column("f")])
+        branch = _registers(scan.regrouped(nested(inner, "hashes")), column("h"), column("f"), [column("f")], shown)
         hashes = _hashed_rows(scan, [c for c, _ in columns])
         rows = [[*row, str(_bound(sampling))] for row, (_, sampling) in zip(hashes, columns, strict=True)]
         return [Template(forms, branch).poured(row_tokens(scan, rows))]
@@ -419,7 +432,7 @@ def sketch_queries(scan: Scan, columns: Sequence[tuple[NumericColumn, int]]) -> 
         if (sampling > 0) not in templates:
             h = hashed(forms, slot("column"))
             where = [present(slot("column")), *([exp.LTE(this=h.copy(), expression=slot("bound"))] if sampling else [])]
-            templates[sampling > 0] = Template(forms, _registers(scan.filtered(*where), h, slot("f"), []))
+            templates[sampling > 0] = Template(forms, _registers(scan.filtered(*where), h, slot("f"), [], shown))
         texts.append(templates[sampling > 0].poured({**c.tokens(forms), "bound": str(_bound(sampling))}))
     return texts
 
@@ -435,10 +448,10 @@ def _bound(sampling: int) -> int:
     return (1 << (63 - sampling)) - 1
 
 
-def _registers(scan: Scan, h: Node, field: Node, by: Sequence[Node]) -> exp.Select:
+def _registers(scan: Scan, h: Node, field: Node, by: Sequence[Node], shown: Sequence[str]) -> exp.Select:
     register = bigint(exp.Paren(this=exp.BitwiseAnd(this=h.copy(), expression=number(REGISTERS - 1))))
     rest = bigint(exp.Paren(this=exp.BitwiseRightShift(this=exp.Min(this=h.copy()), expression=number(REGISTER_BITS))))
-    return scan.branch(SKETCH, field, {"b": register, "n": rest}, [*by, register], texts=False)
+    return scan.branch(SKETCH, field, {"b": register, "n": rest}, [*by, register], shown=shown)
 
 
 def exact_queries(scan: Scan, columns: Sequence[NumericColumn]) -> list[str]:
@@ -450,10 +463,10 @@ def exact_queries(scan: Scan, columns: Sequence[NumericColumn]) -> list[str]:
         inner = unpivoted(scan, ("f", "h"), [named(column("f"), "f"), named(column("h"), "h")])
         distinct = exp.Count(this=exp.Distinct(expressions=[column("h")]))
         outer = scan.regrouped(nested(inner, "hashes"))
-        branch = outer.branch(EXACT, column("f"), {"n": distinct}, [column("f")], texts=False)
+        branch = outer.branch(EXACT, column("f"), {"n": distinct}, [column("f")], shown=COUNTED)
         return [Template(forms, branch).poured(row_tokens(scan, _hashed_rows(scan, columns)))]
     distinct = exp.Count(this=exp.Distinct(expressions=[slot("column")]))
-    template = Template(forms, scan.branch(EXACT, slot("f"), {"n": distinct}, texts=False))
+    template = Template(forms, scan.branch(EXACT, slot("f"), {"n": distinct}, shown=COUNTED))
     return [template.poured(c.tokens(forms)) for c in columns]
 
 
@@ -483,4 +496,4 @@ def row_query(scan: Scan, names: Sequence[str], limit: int) -> str:
     outer = scan.regrouped(nested(inner, "hashes"))
     if limit < 1 << 63:
         outer = outer.filtered(less(column("h"), number(limit)))
-    return scan.forms.sql(outer.branch(ROWS, number(0), {"b": column("h"), "n": count()}, [column("h")], texts=False))
+    return scan.forms.sql(outer.branch(ROWS, number(0), {"b": column("h"), "n": count()}, [column("h")], shown=COUNTED))

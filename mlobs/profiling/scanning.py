@@ -217,13 +217,25 @@ def binned_texts(engine: Engine, request: Request, found: Sequence[Combination])
     """The text of the queries for fine bins and distinct texts: one, or one each."""
     scan = scan_of(engine, request, found)
     numeric, texts = numeric_columns(engine, request), text_columns(engine, request)
-    groups = max(len(request.windows), 1) * max(len(found), 1)
-    together = bool(numeric and texts) and groups <= TOGETHER
     limit = text_limit(request, found)
-    parts = [queries.numeric_queries(scan, numeric, texts=together), queries.value_queries(scan, texts, limit)]
-    if together:
-        return [queries.union([*parts[0], *parts[1]])]
+    alone = queries.LENIENT_BINS if scan.lenient else queries.NUMBERS
+    if numeric and texts and groups_of(request, found) <= TOGETHER:
+        shown = ("v", *alone)
+        return [
+            queries.union(
+                [
+                    *queries.numeric_queries(scan, numeric, shown=shown),
+                    *queries.value_queries(scan, texts, limit, shown=shown),
+                ]
+            )
+        ]
+    parts = [queries.numeric_queries(scan, numeric, shown=alone), queries.value_queries(scan, texts, limit)]
     return [queries.union(part) for part in parts if part]
+
+
+def groups_of(request: Request, found: Sequence[Combination]) -> int:
+    """How many groups there can be."""
+    return max(len(request.windows), 1) * max(len(found), 1)
 
 
 def scanned(engine: Engine, request: Request) -> Scanned:
@@ -311,28 +323,33 @@ def _numeric(
         texts = [
             templates[p].poured(columns[f].tokens(engine.forms)) for p, fields in asked.items() for f in sorted(fields)
         ]
-    draft = assemble.numeric_states(numeric, grids)
-    shifts = {} if request.light else assemble.ill_conditioned(draft)
+    states = assemble.numeric_states(numeric, grids)
+    shifts = {} if request.light else assemble.ill_conditioned(states)
     if shifts:
         template = queries.follow_up_templates(scan)[queries.MOMENTS]
         for f, shift in sorted(shifts.items()):
             texts.append(template.poured({**columns[f].tokens(engine.forms), "shift": literal(shift)}))
-    sampling = {} if request.light else _sampling(draft)
+    sampling = {} if request.light else _sampling(states)
     sketched = sorted({f for _, f in sampling})
     levels = {f: min(r for (_, at), r in sampling.items() if at == f) for f in sketched}
-    texts += queries.sketch_queries(scan, [(columns[f], levels[f]) for f in sketched])
-    if not texts:
-        return draft
-    rows = answer(engine.run(queries.union(texts)), numbering)
+    together = bool(texts) and groups_of(request, found) <= TOGETHER
+    shown = queries.NUMBERS if together else queries.COUNTED
+    sketch_texts = queries.sketch_queries(scan, [(columns[f], levels[f]) for f in sketched], shown=shown)
+    asking = [[*texts, *sketch_texts]] if together else [part for part in (texts, sketch_texts) if part]
+    answers = [answer(engine.run(queries.union(part)), numbering) for part in asking]
     follow_ups = FollowUps(
-        {p: rows.part(p).counts() for p in asked},
+        {p: rows.counts() for p in asked if (rows := _part(answers, p)) is not None},
         {p: frozenset(fields) for p, fields in asked.items()},
-        rows.part(queries.SPECIAL).by_key("b", "n", "s1", "lo", "hi"),
-        assemble.moments(rows.part(queries.MOMENTS), shifts),
+        {} if (special := _part(answers, queries.SPECIAL)) is None else special.by_key("b", "n", "s1", "lo", "hi"),
+        {} if (sums := _part(answers, queries.MOMENTS)) is None else assemble.moments(sums, shifts),
     )
-    states = assemble.numeric_states(numeric, grids, follow_ups) if asked or shifts else draft
-    registers = assemble.sketch_registers(rows.part(queries.SKETCH))
-    return _with_sketches(engine, scan, columns, numbering, states, sampling, levels, registers)
+    states = assemble.followed_up(states, follow_ups)
+    registers = _part(answers, queries.SKETCH)
+    if registers is None:
+        return states
+    return _with_sketches(
+        engine, scan, columns, numbering, states, sampling, levels, assemble.sketch_registers(registers)
+    )
 
 
 def _sampling(states: Mapping[tuple[int, int], NumericState]) -> dict[tuple[int, int], int]:
@@ -471,8 +488,8 @@ def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Sca
 
 
 def row_limit(rows: int) -> int:
-    """Hashes below it are about four times as many as a sketch keeps, if all rows differ."""
-    return min(HASHES, HASHES // max(rows, 1) * 4 * KEPT)
+    """Hashes below it are about twice as many as a sketch keeps, if all rows differ."""
+    return min(HASHES, HASHES // max(rows, 1) * 2 * KEPT)
 
 
 def answer(table: Any, numbering: Groups) -> Answer:
@@ -490,6 +507,8 @@ def answer(table: Any, numbering: Groups) -> Answer:
         elif name in queries.NUMBERS:
             if name == "b":
                 columns["h"] = np.asarray(array.fill_null(0).to_numpy(), np.int64)  # row hashes need all 63 bits
+                if "s1" not in table.column_names:
+                    continue
             if name == "lo":
                 columns["some"] = ~np.asarray(array.is_null().to_numpy())
             columns[name] = np.asarray(array.to_numpy(), np.float64)
@@ -525,7 +544,7 @@ def ungrouped(engine: Engine, base: Request) -> Request:
 def histograms(engine: Engine, base: Request, grids: Mapping[str, Grid]) -> dict[str, NumericState]:
     """The histogram of numeric fields on the given grids, over all of the request's rows."""
     request = replace(ungrouped(engine, base), frames={n: NumericState(g) for n, g in grids.items()})
-    texts = queries.numeric_queries(scan_of(engine, request), numeric_columns(engine, request), texts=False)
+    texts = queries.numeric_queries(scan_of(engine, request), numeric_columns(engine, request), shown=queries.NUMBERS)
     rows = answer(engine.run(queries.union(texts)), Groups(0))
     states = assemble.numeric_states(rows, dict(enumerate(grids.values())))
     return {name: states.get((0, at), NumericState(grid)) for at, (name, grid) in enumerate(grids.items())}

@@ -326,7 +326,12 @@ class Values:
         per_level = np.zeros(len(self.levels.names), np.int64)
         np.add.at(per_level, known[seen], counts[seen])
         fresh, fresh_counts = codes[~seen], counts[~seen]
-        unseen = {self.names[c]: (int(self.hashes[c]), int(n)) for c, n in zip(fresh, fresh_counts, strict=True)}
+        unseen_rows = int(fresh_counts.sum())
+        if len(fresh) > UNSEEN_KEPT:
+            first = np.argpartition(self.hashes[fresh], UNSEEN_KEPT - 1)[:UNSEEN_KEPT]
+            fresh, fresh_counts = fresh[first], fresh_counts[first]
+        kept = zip(fresh.tolist(), self.hashes[fresh].tolist(), fresh_counts.tolist(), strict=True)
+        unseen = {self.names[c]: (h, n) for c, h, n in kept}
         masks, lengths = self.forms[codes], self.lengths[codes]
         return CategoricalState(
             self.levels,
@@ -334,8 +339,8 @@ class Values:
             rows=valued + nulls,
             nulls=nulls,
             counts=per_level,
-            unseen_rows=int(fresh_counts.sum()),
-            unseen=smallest(unseen),
+            unseen_rows=unseen_rows,
+            unseen=unseen,
             forms=np.array([int(counts[(masks >> bit & 1) == 1].sum()) for bit in range(len(FORMS))], np.int64),
             new_shapes=int(counts[self.new_shape[codes]].sum()),
             length_sum=int((lengths * counts).sum()),

@@ -27,13 +27,13 @@ def no_registers() -> NDArray[np.uint8]:
     return np.zeros(REGISTERS, np.uint8)
 
 
-def registers(index: NDArray[np.int64], smallest: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Registers of shape (512,) from register numbers and the smallest `hash >> 9` (54 bits) in each."""
-    result = no_registers()
-    # bit length through the exponent of a double; exact since frexp of the top 53 bits is
-    _, length = np.frexp((smallest >> np.uint64(2)).astype(np.float64))
-    length = np.where(smallest < 4, np.array([0, 1, 2, 2])[np.minimum(smallest, 3).astype(np.int64)], length + 2)
-    np.maximum.at(result, index, (_RANK_BITS - length + 1).astype(np.uint8))
+def registers(index: NDArray[np.int64], smallest: NDArray[np.uint64], size: int = REGISTERS) -> NDArray[np.uint8]:
+    """Registers of shape (size,) from register numbers, each once, and the smallest `hash >> 9` (54 bits) in each."""
+    result = np.zeros(size, np.uint8)
+    # the bit length of 54 bits: the exponent of a double is exact for 53
+    _, length = np.frexp((smallest >> np.uint64(1)).astype(np.float64))
+    length = np.where(smallest > 0, length + 1, 0)
+    result[index] = _RANK_BITS - length + 1
     return result
 
 
