@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlobs.profiling import queries
@@ -301,21 +302,21 @@ def sampling_of(valued: int, distinct: int) -> int:
 
 def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:
     """The registers of every group and field, as the query sampled them."""
-    keys, at = np.unique(answer["g"] * _FIELDS + answer["f"], return_inverse=True)
+    at, keys = pd.factorize(answer["g"] * _FIELDS + answer["f"])
     registers = sketches.registers(
         at * sketches.REGISTERS + answer["h"], answer["n"].astype(np.uint64), len(keys) * sketches.REGISTERS
     )
     table = registers.reshape(len(keys), sketches.REGISTERS)
-    return {(int(k) // _FIELDS, int(k) % _FIELDS): row for k, row in zip(keys, table, strict=True)}
+    return {(k // _FIELDS, k % _FIELDS): row for k, row in zip(keys.tolist(), table, strict=True)}
 
 
 def categorical_states(answer: Answer, frames: Mapping[int, tuple[Levels, str]]) -> dict[Key, CategoricalState]:
     """States of every group and categorical field."""
     states: dict[Key, CategoricalState] = {}
-    for f in sorted({int(f) for f in answer["f"]}):
+    for f in np.flatnonzero(np.bincount(answer["f"])).tolist():
         mine = answer.where(answer["f"] == f)
         levels, kind = frames[f]
-        codes, inverse = np.unique(mine["v"], return_inverse=True)
+        inverse, codes = pd.factorize(mine["v"], sort=True)
         present = codes >= 0
         values = Values.of(levels, [answer.texts[c] for c in codes[present].tolist()])
         shift = int((~present).sum())
