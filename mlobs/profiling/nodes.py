@@ -83,10 +83,6 @@ def boolean(node: Node) -> Node:
     return exp.Cast(this=node, to=as_type(exp.DType.BOOLEAN))
 
 
-def infinity() -> Node:
-    return double(exp.Literal.string("Infinity"))
-
-
 def absent(node: Node) -> Node:
     return exp.Is(this=node, expression=exp.Null())
 
@@ -117,7 +113,7 @@ def times(a: Node, b: Node) -> Node:
 
 def over(a: Node, b: Node) -> Node:
     """Division of doubles, as the engine divides them."""
-    return exp.Div(this=a, expression=b, typed=True, safe=True)
+    return exp.Div(this=a, expression=b, typed=True, safe=False)
 
 
 def case(*branches: tuple[Node, Node], default: Node | None = None) -> Node:

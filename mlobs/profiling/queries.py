@@ -27,7 +27,6 @@ from mlobs.profiling.nodes import (
     counted,
     double,
     equal,
-    infinity,
     less,
     literal,
     minus,
@@ -217,11 +216,10 @@ def _deviation(x: Node, centre: Node) -> Node:
 
 def off_grid(forms: Forms, x: Node) -> Node:
     """The bin of a value that isn't on the grid; NULL for null."""
-    limit = infinity()
     return case(
         (forms.is_nan(x), number(NAN)),
-        (equal(x.copy(), limit), number(PLUS_INF)),
-        (equal(x.copy(), exp.Paren(this=exp.Neg(this=limit.copy()))), number(MINUS_INF)),
+        (exp.GT(this=x.copy(), expression=number(_LARGEST_DOUBLE)), number(PLUS_INF)),
+        (less(x.copy(), number(-_LARGEST_DOUBLE)), number(MINUS_INF)),
         (less(x.copy(), number(0)), number(MINUS_HUGE)),
         (present(x.copy()), number(HUGE)),
     )

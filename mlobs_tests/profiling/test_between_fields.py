@@ -23,7 +23,9 @@ def weather(seed: int, rows: int = ROWS) -> dict[str, Any]:
     return {
         "temperature": pa.array(temperature, mask=missing),
         "fahrenheit": pa.array(temperature * 1.8 + 32 + rng.normal(0, 0.5, rows), mask=missing),
-        "distance": pa.array(np.where(origin == "JFK", 1000.0, np.where(origin == "LGA", 300.0, 600.0)) + rng.normal(0, 20, rows)),
+        "distance": pa.array(
+            np.where(origin == "JFK", 1000.0, np.where(origin == "LGA", 300.0, 600.0)) + rng.normal(0, 20, rows)
+        ),
         "origin": pa.array(origin),
         "noise": pa.array(rng.normal(0, 1, rows)),
     }
@@ -97,8 +99,12 @@ def test_residuals_merge(reference: Reference) -> None:
 def test_overlap_of_deliveries(engine: Engine, fill: Any, reference: Reference) -> None:
     first, second = pa.table(weather(6)), pa.table(weather(7))
     today = profile((engine, fill("today", first)), reference=reference)
-    again = profile((engine, fill("again", first.take(np.random.default_rng(0).permutation(ROWS)))), reference=reference)
-    half = profile((engine, fill("half", pa.concat_tables([first.slice(0, 300), second.slice(300)]))), reference=reference)
+    again = profile(
+        (engine, fill("again", first.take(np.random.default_rng(0).permutation(ROWS)))), reference=reference
+    )
+    half = profile(
+        (engine, fill("half", pa.concat_tables([first.slice(0, 300), second.slice(300)]))), reference=reference
+    )
     other = profile((engine, fill("other", second)), reference=reference)
     assert today.overlap(again) == 1.0
     assert today.overlap(other) == 0.0
