@@ -18,7 +18,8 @@ from mlobs.profiling.learning import fits, learn
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import PAST, Reference, blank
-from mlobs.profiling.scanning import Request, binned_texts, condition, wide_text
+from mlobs.profiling.scanning import Request, condition
+from mlobs.profiling.watching import Watched
 from mlobs.spec import Table
 from mlobs.windows import Window, instant
 
@@ -106,9 +107,13 @@ def learn_reference(
 def explain_sql(
     engine: Engine, table: Table, windows: Sequence[Any], reference: Reference, *, where: str | None = None
 ) -> str:
-    """Exactly the text that `profile_windows` runs for the profile, statements separated by `;`."""
-    request = _table_request(engine, table, windows, reference, where)
-    return ";\n\n".join([wide_text(engine, request, ()), *binned_texts(engine, request, ())])
+    """Exactly the text that `profile_windows` runs, statements separated by `;`.
+
+    The profile is made to know it, since its later statements depend on the answers of the first ones.
+    """
+    watched = Watched(engine)
+    profile_windows(watched, table, windows, reference, where=where)
+    return ";\n\n".join(watched.texts)
 
 
 def _table_request(

@@ -42,6 +42,9 @@ from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Rel
 TWINS = 40
 """Most fields with nulls among which twins are looked for."""
 
+LEAST_NULLS = 5
+"""Nulls below which a field has no twin."""
+
 TOGETHER = 0.8
 """Least share of a field's nulls in which its twin is null too."""
 
@@ -68,7 +71,7 @@ _CATEGORY_LEVELS = 50
 
 def twins(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tuple[tuple[str, str], ...]:
     """(field, twin): for each field with nulls, the one that is null in most of its null rows, if that is nearly all."""
-    some = [n for n, s in fields.items() if 0 < s.nulls < s.rows]
+    some = [n for n, s in fields.items() if LEAST_NULLS <= s.nulls < s.rows]
     some = sorted(some, key=lambda n: -fields[n].nulls)[:TWINS]
     couples = list(itertools.combinations(some, 2))
     if not couples:

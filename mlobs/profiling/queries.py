@@ -284,7 +284,8 @@ def unpivoted(scan: Scan, names: Sequence[str], projections: Sequence[Node], whe
     """
     if scan.forms.dialect == "duckdb":
         return _unnested(scan, names, projections, where)
-    query = select([*scan.named_keys, *projections], scan.relation, [*scan.where, *where])
+    own = [_of_fields(node, names) for node in projections]
+    query = select([*scan.named_keys, *own], scan.relation, [*scan.where, *(_of_fields(node, names) for node in where)])
     columns = [exp.Identifier(this=name, quoted=True) for name in names]
     table = exp.TableAlias(this=exp.Identifier(this="fields", quoted=True), columns=columns)
     if scan.forms.dialect == "spark":
@@ -293,6 +294,15 @@ def unpivoted(scan: Scan, names: Sequence[str], projections: Sequence[Node], whe
     values = exp.Subquery(this=exp.Values(expressions=[slot("rows")]))
     query.set("joins", [exp.Join(this=exp.Lateral(this=values, alias=table), kind="CROSS")])
     return query
+
+
+def _of_fields(node: Node, names: Sequence[str]) -> Node:
+    """The node with its columns marked as the unpivoted ones, since the scanned table may have columns of these names."""
+    copy = node.copy()
+    for found in list(copy.find_all(exp.Column)):
+        if found.name in names:
+            found.set("table", exp.Identifier(this="fields", quoted=True))
+    return copy
 
 
 def _unnested(scan: Scan, names: Sequence[str], projections: Sequence[Node], where: Sequence[Node]) -> exp.Select:

@@ -275,17 +275,17 @@ FROM (
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS "g",
     CAST("carrier" AS TEXT) AS "u1",
-    "f" AS "f",
-    "x" AS "x",
-    "scale" AS "scale",
-    "low" AS "low",
-    "high" AS "high",
+    "fields"."f" AS "f",
+    "fields"."x" AS "x",
+    "fields"."scale" AS "scale",
+    "fields"."low" AS "low",
+    "fields"."high" AS "high",
     CASE
-      WHEN ABS("x") <= 1e+140
+      WHEN ABS("fields"."x") <= 1e+140
       THEN (
         (
-          CASE WHEN ABS("x") < 1e-140 THEN 0.0e0 ELSE "x" END
-        ) - "centre"
+          CASE WHEN ABS("fields"."x") < 1e-140 THEN 0.0e0 ELSE "fields"."x" END
+        ) - "fields"."centre"
       )
     END AS "d"
   FROM "flights"."features"
@@ -363,8 +363,8 @@ FROM (
           ) * 1.0e0 / 86400000000.0e0
         ) AS BIGINT) AS "g",
         CAST("carrier" AS TEXT) AS "u1",
-        "f" AS "f",
-        "v" AS "v"
+        "fields"."f" AS "f",
+        "fields"."v" AS "v"
       FROM "flights"."features"
       CROSS JOIN LATERAL (
         VALUES
@@ -403,8 +403,8 @@ FROM (
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS "g",
     CAST("carrier" AS TEXT) AS "u1",
-    "f" AS "f",
-    "h" AS "h"
+    "fields"."f" AS "f",
+    "fields"."h" AS "h"
   FROM "flights"."features"
   CROSS JOIN LATERAL (
     VALUES
@@ -438,8 +438,8 @@ FROM (
       "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
       AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
     )
-    AND NOT "h" IS NULL
-    AND "h" <= "bound"
+    AND NOT "fields"."h" IS NULL
+    AND "fields"."h" <= "fields"."bound"
 ) AS "hashes"
 GROUP BY
   "g",
@@ -463,8 +463,8 @@ FROM (
         CAST(EXTRACT(EPOCH FROM CAST("scheduled" AS TIMESTAMP)) * 1000000 AS BIGINT) - 1356998400000000
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS "g",
-    "f" AS "f",
-    "h" AS "h"
+    "fields"."f" AS "f",
+    "fields"."h" AS "h"
   FROM "flights"."features"
   CROSS JOIN LATERAL (
     VALUES

@@ -268,17 +268,17 @@ FROM (
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS `g`,
     CAST(`carrier` AS STRING) AS `u1`,
-    `f` AS `f`,
-    `x` AS `x`,
-    `scale` AS `scale`,
-    `low` AS `low`,
-    `high` AS `high`,
+    `fields`.`f` AS `f`,
+    `fields`.`x` AS `x`,
+    `fields`.`scale` AS `scale`,
+    `fields`.`low` AS `low`,
+    `fields`.`high` AS `high`,
     CASE
-      WHEN ABS(`x`) <= 1e+140
+      WHEN ABS(`fields`.`x`) <= 1e+140
       THEN (
         (
-          CASE WHEN ABS(`x`) < 1e-140 THEN 0.0e0 ELSE `x` END
-        ) - `centre`
+          CASE WHEN ABS(`fields`.`x`) < 1e-140 THEN 0.0e0 ELSE `fields`.`x` END
+        ) - `fields`.`centre`
       )
     END AS `d`
   FROM `flights`.`features`
@@ -353,8 +353,8 @@ FROM (
           ) * 1.0e0 / 86400000000.0e0
         ) AS BIGINT) AS `g`,
         CAST(`carrier` AS STRING) AS `u1`,
-        `f` AS `f`,
-        `v` AS `v`
+        `fields`.`f` AS `f`,
+        `fields`.`v` AS `v`
       FROM `flights`.`features`
       LATERAL VIEW
       STACK(1, 2, CAST(`carrier` AS STRING)) fields AS `f`, `v`
@@ -391,8 +391,8 @@ FROM (
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS `g`,
     CAST(`carrier` AS STRING) AS `u1`,
-    `f` AS `f`,
-    `h` AS `h`
+    `fields`.`f` AS `f`,
+    `fields`.`h` AS `h`
   FROM `flights`.`features`
   LATERAL VIEW
   STACK(
@@ -433,8 +433,8 @@ FROM (
       `scheduled` >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP_NTZ)
       AND `scheduled` < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP_NTZ)
     )
-    AND NOT `h` IS NULL
-    AND `h` <= `bound`
+    AND NOT `fields`.`h` IS NULL
+    AND `fields`.`h` <= `fields`.`bound`
 ) AS `hashes`
 GROUP BY
   `g`,
@@ -458,8 +458,8 @@ FROM (
         UNIX_MICROS(CAST(`scheduled` AS TIMESTAMP)) - 1356998400000000
       ) * 1.0e0 / 86400000000.0e0
     ) AS BIGINT) AS `g`,
-    `f` AS `f`,
-    `h` AS `h`
+    `fields`.`f` AS `f`,
+    `fields`.`h` AS `h`
   FROM `flights`.`features`
   LATERAL VIEW
   STACK(
