@@ -15,7 +15,6 @@ BROKEN_WHEN_HIGH = frozenset(
         "blank_rate",
         "null_keyword_rate",
         "duplicate_rate",
-        "repeat_rate",
         "overlap_rate",
         "future_rate",
         "unix_zero_rate",
@@ -24,9 +23,10 @@ BROKEN_WHEN_HIGH = frozenset(
 )
 """Metrics whose rise means that rows are broken, whatever the world does."""
 
-MISSING = frozenset({"null_rate", "null_alone_rate"})
+TOLERATED = frozenset({"null_rate", "null_alone_rate", "repeat_rate"})
 SURGE = 0.05
-"""Missing values are broken data when their share rises by this much; models live with a few more of them."""
+"""Missing values and rows that repeat another are broken data when their share rises by this much; models live with a few
+more of them, and two rows may be alike by chance."""
 
 
 EXTREMES = frozenset({"min", "max", "length_min", "length_max"})
@@ -37,9 +37,10 @@ FAR = 2.0
 def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
-    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values that rises by `SURGE`; lost rows (less
-    than nine tenths of what is expected in the table, less than half in a segment or category); a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another
-    mean, a new category, a tilted mix or a new record are warnings.
+    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values or repeated rows that rises by
+    `SURGE`; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or category);
+    a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another mean, a new
+    category, a tilted mix or a new record are warnings.
 
     >>> severity_of("negative_rate", "", 0.01, Range(0.0, 0.0, 0.0)), severity_of("mean", "", 9.0, Range(1.0, 5.0, 3.0))
     ('error', 'warn')
@@ -47,7 +48,7 @@ def severity_of(metric: str, segment: str, value: float, expected: Range) -> Sev
     center = expected.expected
     if metric in BROKEN_WHEN_HIGH:
         broken = value > center
-    elif metric in MISSING:
+    elif metric in TOLERATED:
         broken = value >= center + SURGE
     elif metric == "rows":
         broken = value < (0.5 if segment else 0.9) * center

@@ -17,26 +17,62 @@ from mlobs.spec import Field, Table
 from mlobs.windows import Window
 from mlobs_tests.profiling.rows import START, differences, hostile_rows
 
-OWN = ("p", "f", "g", "u1", "b", "v", "n", "s1", "lo", "hi", "k1", "x", "d", "h", "at", "number", "rows", "low", "scale", "centre", "place", "known")
+OWN = (
+    "p",
+    "f",
+    "g",
+    "u1",
+    "b",
+    "v",
+    "n",
+    "s1",
+    "lo",
+    "hi",
+    "k1",
+    "x",
+    "d",
+    "h",
+    "at",
+    "number",
+    "rows",
+    "low",
+    "scale",
+    "centre",
+    "place",
+    "known",
+)
 
 
 def test_columns_named_like_the_querys_own(engine: Engine, fill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
-    rows = pa.table({name: rng.normal(i, 1, 50) if i % 3 else rng.choice(["r", "s"], 50).tolist() for i, name in enumerate(OWN)})
+    rows = pa.table(
+        {name: rng.normal(i, 1, 50) if i % 3 else rng.choice(["r", "s"], 50).tolist() for i, name in enumerate(OWN)}
+    )
     other = rows.rename_columns([f"column {i}" for i in range(len(OWN))])
     found = Reference.learn((engine, fill("own", rows)), segments=("g",)).profile
     expected = Reference.learn(other, segments=("column 2",)).profile if OWN.index("g") == 2 else None
     assert expected is not None
     for mine, theirs in zip(found.fields.values(), expected.fields.values(), strict=True):
         if theirs.kind == "numeric":
-            assert (mine.bins.tolist(), mine.counts.tolist(), mine.distinct) == (theirs.bins.tolist(), theirs.counts.tolist(), theirs.distinct)
+            assert (mine.bins.tolist(), mine.counts.tolist(), mine.distinct) == (
+                theirs.bins.tolist(),
+                theirs.counts.tolist(),
+                theirs.distinct,
+            )
         else:
             assert (mine.frequencies(), mine.rows) == (theirs.frequencies(), theirs.rows)
     assert sorted(p.rows for p in found.segments.values()) == sorted(p.rows for p in expected.segments.values())
 
 
 def test_columns_that_cannot_be_profiled_are_counted_for_nulls() -> None:
-    rows = pa.table({"x": [1.0, 2.0], "list": pa.array([[1], None]), "blob": pa.array([b"a", b"b"]), "struct": pa.array([{"a": 1}, None])})
+    rows = pa.table(
+        {
+            "x": [1.0, 2.0],
+            "list": pa.array([[1], None]),
+            "blob": pa.array([b"a", b"b"]),
+            "struct": pa.array([{"a": 1}, None]),
+        }
+    )
     made = Reference.learn(rows).profile
     assert list(made.unprofiled) == ["list", "blob", "struct"]
     assert {n: (s.rows, s.nulls) for n, s in made.fields.items() if n in made.unprofiled} == {
@@ -113,12 +149,18 @@ def test_windows_with_gaps_and_of_other_lengths(engine: Engine, fill: Any) -> No
     fill("hostile", rows)
     table = Table("hostile", time="at", key="id")
     known = learn_reference(engine, table)
-    windows = [Window("2024-03-01", "2024-03-01T06:00"), Window("2024-03-01T12:00", "2024-03-03"), Window("2024-03-09", "2024-03-10")]
+    windows = [
+        Window("2024-03-01", "2024-03-01T06:00"),
+        Window("2024-03-01T12:00", "2024-03-03"),
+        Window("2024-03-09", "2024-03-10"),
+    ]
     found = profile_windows(engine, table, windows, known)
     assert [p.rows for p in found.values()] == [18, 72, 0]
     for window, made in found.items():
         assert made == profile_table(engine, table, window, known)
-    assert found[windows[1]].field("seen").future == profile(rows, reference=known, window=windows[1]).field("seen").future
+    assert (
+        found[windows[1]].field("seen").future == profile(rows, reference=known, window=windows[1]).field("seen").future
+    )
 
 
 def test_late_rows_change_only_their_window(engine: Engine, fill: Any) -> None:
