@@ -48,7 +48,10 @@ def wide_query(
     pairs: Sequence[tuple[str, str]],
     relations: Sequence[Relation],
 ) -> exp.Select:
-    """The query; `future` gives the condition that a timestamp field lies in the future. Its columns are g, u1, u2, `rows`, `newest`, and `<what>_<number>` of each field, pair and relation."""
+    """The query; `future` gives the condition that a timestamp field lies in the future.
+
+    Its columns are g, u1, u2, `rows`, `newest`, and `<what>_<number>` of each field, pair and relation.
+    """
     projections: list[Node] = [*scan.named_keys, named(count(), "rows")]
     if time is not None:
         projections.append(named(scan.forms.epoch_us(exp.Max(this=column(time)), columns[time]), "newest"))

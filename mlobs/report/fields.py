@@ -230,9 +230,11 @@ def _distributions(known: Remembered, fields: Mapping[str, Any]) -> dict[str, Di
     told = {}
     for field in fields:
         if field in reference.fields and field in current.fields:
-            labels, before = reference.distribution(field)
-            after = current.distribution(field)[1]
-            told[field] = _shares(labels, before.tolist(), after.tolist(), reference_name, current_name)
+            before = dict(zip(*reference.distribution(field), strict=True))
+            after = dict(zip(*current.distribution(field), strict=True))
+            labels = list(dict.fromkeys([*before, *after]))
+            counts = [[float(side.get(label, 0)) for label in labels] for side in (before, after)]
+            told[field] = _shares(labels, *counts, reference_name, current_name)
     return told
 
 
