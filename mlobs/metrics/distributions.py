@@ -52,8 +52,11 @@ def distribution(state: FieldState) -> tuple[list[str], Ints]:
 def numeric_labels(grid: Grid) -> list[str]:
     """Labels of a numeric field's coarse bins: intervals [from, to), then the bins that aren't intervals."""
     edges = grid.edges[np.array(grid.cuts, np.int64) + HALF] if grid.cuts else np.zeros(0)
-    ends = [f"{grid.low:.6g}", *(f"{e:.6g}" for e in edges), f"{grid.high:.6g}"]
-    inner = [f"[{a}, {b})" for a, b in itertools.pairwise(ends)] + [f"[{ends[-2]}, {ends[-1]}]"]
+    values = [grid.low, *edges.tolist(), grid.high]
+    # as many digits as keep the edges apart, which lie close together far from 0
+    digits = next((d for d in (6, 9, 12, 15) if len({f"{v:.{d}g}" for v in values[1:-1]}) == len(edges)), 17)
+    ends = [f"{v:.{digits}g}" for v in values]
+    inner = [f"[{a}, {b})" for a, b in itertools.pairwise(ends[:-1])] + [f"[{ends[-2]}, {ends[-1]}]"]
     return [*inner, f"below {ends[0]}", f"above {ends[-1]}", "nan", "inf", "null"]
 
 

@@ -233,8 +233,8 @@ def _distributions(known: Remembered, fields: Mapping[str, Any]) -> dict[str, Di
             before = dict(zip(*reference.distribution(field), strict=True))
             after = dict(zip(*current.distribution(field), strict=True))
             labels = list(dict.fromkeys([*before, *after]))
-            counts = [[float(side.get(label, 0)) for label in labels] for side in (before, after)]
-            told[field] = _shares(labels, *counts, reference_name, current_name)
+            then, now = ([float(side.get(label, 0)) for label in labels] for side in (before, after))
+            told[field] = _shares(labels, then, now, reference_name, current_name)
     return told
 
 
