@@ -48,6 +48,9 @@ from mlobs.states import (
 )
 from mlobs.windows import Window
 
+WIDTH = 4.0
+"""A grid's scale in interquartile ranges: wide enough that the 99th percentile of a skewed field lies in fine bins."""
+
 ROUNDS = 6
 """Most rounds in which a grid is refined."""
 
@@ -199,9 +202,9 @@ def refined(state: NumericState) -> Grid:
     q01, q05, q25, q50, q75, q95, q99 = state.quantiles([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]).tolist()
     for low, high, normal in ((q25, q75, 1.0), (q05, q95, 2.4), (q01, q99, 3.4)):
         if high > low and math.isfinite(high - low):
-            return Grid.around(q50, (high - low) / normal)
-    # nearly all of it is one value: take the scale of the others
-    spread = float(np.float64(state.high) / 8 - np.float64(state.low) / 8) * 2
+            return Grid.around(q50, WIDTH * (high - low) / normal)
+    # nearly all of it is one value: take the range of the others
+    spread = float(np.float64(state.high) / 8 - np.float64(state.low) / 8) * 8
     if not spread > 0 or not math.isfinite(spread):
         spread = abs(q50) if spread == 0 and q50 else 1.0
     return Grid.around(q50, spread)

@@ -2,8 +2,9 @@
 
     d = x - centre,   bin = floor(HALF * d / (scale + |d|)),   -HALF <= bin < HALF
 
-`centre` and `scale` are near the reference's median and interquartile range, moved so that 0 is a bin boundary. There
-is no list of edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every engine.
+`centre` and `scale` are near the reference's median and four times its interquartile range, and such that 0 is a bin
+boundary. There is no list of edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every
+engine.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HALF = 200
-"""Bins on each side of the centre: 400 in all."""
+HALF = 300
+"""Bins on each side of the centre: 600 in all."""
 
 LARGEST = 1e140
 """Finite values beyond this magnitude fall into the outermost bins; squares below it can't overflow."""
@@ -56,7 +57,7 @@ class Grid:
         """The grid with 0 as a bin boundary that is closest to `centre` and `scale`.
 
         >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9])
-        array([-143, -144])
+        array([-214, -215])
         """
         scale = float(min(max(scale, 1e-100), 1e100))
         centre = float(min(max(centre, -LARGEST), LARGEST))
@@ -113,7 +114,7 @@ class Grid:
 
     @property
     def edges(self) -> Floats:
-        """The 401 edges of the fine bins, from -inf to inf."""
+        """The 601 edges of the fine bins, from -inf to inf."""
         if self._edges is None:
             object.__setattr__(self, "_edges", self.value(np.arange(-HALF, HALF + 1, dtype=np.float64)))
         assert self._edges is not None

@@ -121,6 +121,7 @@ class NumericState:
                 _unpacked(self.grid, self.bins, self.lows, self.low, self.high),
                 _unpacked(self.grid, self.bins, self.highs, self.low, self.high),
             )
+            known[0][0], known[1][-1] = self.low, self.high
             self.__dict__["_bounds"] = known
         return known
 
@@ -361,7 +362,14 @@ def confined(
 
 def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
     """Values at positions inside bins, within the state's own smallest and largest value."""
-    return _values_at(bins + inside / STEPS, bins, grid.centre, grid.scale, grid.decimals, low, high)
+    return _values_at(bins + inside / STEPS, bins, grid.centre, grid.scale, _decimals(grid, low, high), low, high)
+
+
+def _decimals(grid: Grid, low: float, high: float) -> int:
+    """The reference's decimals, where the values at both ends have no more; else -1."""
+    if grid.decimals < 0 or round(low, grid.decimals) != low or round(high, grid.decimals) != high:
+        return -1
+    return grid.decimals
 
 
 def _values_at(position: Floats, bins: Ints, centre: Any, scale: Any, decimals: Any, low: Any, high: Any) -> Floats:
@@ -394,15 +402,20 @@ def quantiles_of(states: Sequence[NumericState], q: Floats) -> Floats:
     ends = np.cumsum(counts)
     total = ends[stop - 1] - ends[start] + counts[start]
     before = ends[start] - counts[start]
-    rank = q[None, :] * (total - 1) + before
+    wanted = q[None, :] * (total - 1)
+    rank = np.concatenate([np.floor(wanted), np.ceil(wanted)], axis=1) + before
     index = np.minimum(np.searchsorted(ends, rank, side="right"), stop - 1)
     around = np.stack([np.maximum(index - 1, start), index, np.minimum(index + 1, stop - 1)])
-    frame = np.array([(s.grid.centre, s.grid.scale, s.grid.decimals, s.low, s.high, s.zeros) for s in some]).T[
-        :, None, :, None
-    ]
+    frame = np.array(
+        [(s.grid.centre, s.grid.scale, _decimals(s.grid, s.low, s.high), s.low, s.high, s.zeros) for s in some]
+    ).T[:, None, :, None]
     exact = np.array([s.lows.dtype == np.float64 for s in some])[None, :, None]
     kept, here = raw[:, around], bins[around]
     lows, highs = np.where(exact, kept, _values_at(here + kept / STEPS, here, *frame[:5]))
+    single = counts[around] == 1  # its two ends are one value
+    at_low, at_high = around == start, around == stop - 1
+    lows = np.where(at_low, frame[3], np.where(at_high & single, frame[4], lows))
+    highs = np.where(at_high, frame[4], np.where(at_low & single, frame[3], highs))
     low, high, count = lows[1], highs[1], counts[index]
     zeros = np.where(low == 0.0, np.minimum(frame[5, 0], count), 0)
     inside = rank - (ends[index] - count) - zeros
@@ -415,5 +428,8 @@ def quantiles_of(states: Sequence[NumericState], q: Floats) -> Floats:
         bent = np.log1p(share * np.expm1(slope)) / slope
         share = np.where((count >= _SLOPED) & (np.abs(slope) > 1e-3), bent, share)
         value = low * (1.0 - share) + high * share
-    result[filled] = np.where((low == high) | (inside < 0), low, value)
+    value = np.where((low == high) | (inside < 0), low, value)
+    below, above = value[:, : len(q)], value[:, len(q) :]
+    between = wanted - np.floor(wanted)
+    result[filled] = np.where(below == above, below, below * (1.0 - between) + above * between)
     return result

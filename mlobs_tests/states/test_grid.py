@@ -17,7 +17,7 @@ centres = st.floats(min_value=-1e12, max_value=1e12)
 
 def test_a_literal_grid() -> None:
     grid = Grid(centre=0.0, scale=1.0)
-    assert grid.bins([-1.0, 0.0, 1.0, 3.0]).tolist() == [-100, 0, 100, 150]
+    assert grid.bins([-1.0, 0.0, 1.0, 3.0]).tolist() == [-150, 0, 150, 225]
     assert grid.bins([-1e300, -1e-9, 1e-9, 1e300]).tolist() == [-HALF, -1, 0, HALF - 1]
     assert grid.edges[0] == -math.inf
     assert grid.edges[HALF] == 0.0

@@ -239,7 +239,7 @@ SELECT
   `u1` AS `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       20.0e0 + ABS(`d`)
     )) AS INT64)
     ELSE CASE
@@ -314,7 +314,7 @@ GROUP BY
   `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       20.0e0 + ABS(`d`)
     )) AS INT64)
     ELSE CASE
@@ -340,7 +340,7 @@ SELECT
   `u1` AS `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       400.0e0 + ABS(`d`)
     )) AS INT64)
     ELSE CASE
@@ -405,7 +405,7 @@ GROUP BY
   `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       400.0e0 + ABS(`d`)
     )) AS INT64)
     ELSE CASE

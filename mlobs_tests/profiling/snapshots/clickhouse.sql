@@ -243,7 +243,7 @@ SELECT
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       20.0e0 + ABS("d")
     )) AS Nullable(Int64))
     ELSE CASE
@@ -324,7 +324,7 @@ GROUP BY
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       20.0e0 + ABS("d")
     )) AS Nullable(Int64))
     ELSE CASE
@@ -354,7 +354,7 @@ SELECT
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       400.0e0 + ABS("d")
     )) AS Nullable(Int64))
     ELSE CASE
@@ -425,7 +425,7 @@ GROUP BY
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       400.0e0 + ABS("d")
     )) AS Nullable(Int64))
     ELSE CASE

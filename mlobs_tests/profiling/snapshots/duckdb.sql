@@ -219,7 +219,7 @@ SELECT
   ) // 86400000000 AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   TRY_CAST(FLOOR(
-    200.0e0 * (
+    300.0e0 * (
       "delay" - (
         -2.9885057471264367e0
       )
@@ -264,7 +264,7 @@ GROUP BY
   ) // 86400000000,
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
-    200.0e0 * (
+    300.0e0 * (
       "delay" - (
         -2.9885057471264367e0
       )
@@ -285,7 +285,7 @@ SELECT
   ) // 86400000000 AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   TRY_CAST(FLOOR(
-    200.0e0 * (
+    300.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((
@@ -320,7 +320,7 @@ GROUP BY
   ) // 86400000000,
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
-    200.0e0 * (
+    300.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((
@@ -830,7 +830,7 @@ WHERE
   )
   AND NOT "dep ""time""" IS NULL
   AND TRY_CAST(FLOOR(
-    200.0e0 * (
+    300.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((

@@ -226,7 +226,7 @@ SELECT
   `u1` AS `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       `scale` + ABS(`d`)
     )) AS BIGINT)
     ELSE CASE
@@ -312,7 +312,7 @@ GROUP BY
   `f`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(200.0e0 * `d` / (
+    THEN CAST(FLOOR(300.0e0 * `d` / (
       `scale` + ABS(`d`)
     )) AS BIGINT)
     ELSE CASE

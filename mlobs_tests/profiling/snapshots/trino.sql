@@ -226,7 +226,7 @@ SELECT
   "u1" AS "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       20.0e0 + ABS("d")
     )) AS BIGINT)
     ELSE CASE
@@ -291,7 +291,7 @@ GROUP BY
   "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       20.0e0 + ABS("d")
     )) AS BIGINT)
     ELSE CASE
@@ -317,7 +317,7 @@ SELECT
   "u1" AS "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       400.0e0 + ABS("d")
     )) AS BIGINT)
     ELSE CASE
@@ -382,7 +382,7 @@ GROUP BY
   "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(200.0e0 * "d" / (
+    THEN CAST(FLOOR(300.0e0 * "d" / (
       400.0e0 + ABS("d")
     )) AS BIGINT)
     ELSE CASE
