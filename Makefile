@@ -27,7 +27,7 @@ demo: .venv/installed
 	@$(bin)/mlobs demo --until $(UNTIL) $(if $(DAYS),--days $(DAYS)) --output $(OUTPUT)
 
 test: .venv/installed
-	@MLOBS_TEST_ENGINES=$(ENGINES) $(bin)/python -m pytest
+	@MLOBS_TEST_ENGINES=$(ENGINES) $(bin)/python -m pytest -n 2 --dist loadfile
 
 ui:
 	@$(bin)/mlobs demo --ui --output $(OUTPUT)

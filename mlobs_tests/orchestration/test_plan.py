@@ -71,7 +71,7 @@ def test_a_request_for_checks_alone_carries_its_partition_as_a_tag(tmp_path: Pat
     made = request(family, target, "basket_checks", run_key="k")
     assert made.partition_key is None
     assert made.tags["dagster/partition"] == "2024-02-10"
-    assert {check.name for check in made.asset_check_keys or []} == {"field_health", "drift", "volume", "schema"}
+    assert {check.name for check in made.asset_check_keys or []} == {"field_health", "drift", "schema"}
 
 
 def test_run_keys_name_the_window_and_what_is_made(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_morning_lands_checks_predicts_and_scores(morning: Morning) -> None:
     assert current.success, current.failures
     checks = {(e.asset_key.path[-1], e.check_name, e.partition) for e in current.evaluations}
     assert checks >= {("features", "field_health", "2024-02-02"), ("predictions", "schema", "2024-02-02")}
-    assert len(current.evaluations) == 10
+    assert len(current.evaluations) == 9
     assert {(e.check_name, e.partition) for e in mature.evaluations} >= {("accuracy", DAY), ("volume", DAY)}
     assert all(e.target_materialization_data is not None for e in (*mature.evaluations, *current.evaluations))
     assert rows(morning, "select count(*), min(model_version) from shop.predictions where \"at\" >= '2024-02-02'") == [
