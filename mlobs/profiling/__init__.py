@@ -149,4 +149,5 @@ def _request(
     known = reference.profile
     pairs = tuple(pair for pair in known.pairs if all(name in columns for name in pair))
     relations = tuple(s.relation for (y, x), s in known.relations.items() if here(y, x))
-    return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations)
+    hashed = reference.hashed if here(*reference.hashed) else ()
+    return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations, hashed)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlglot import exp
@@ -89,7 +88,9 @@ def twins(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tu
     return tuple((field, best[field][1]) for field in fields if field in best)
 
 
-def relations(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tuple[Relation, ...]:
+def relations(
+    engine: Engine, base: Request, fields: Mapping[str, FieldState], hashed: Sequence[str]
+) -> tuple[Relation, ...]:
     """For each numeric field the numeric one, and the categorical one, that explain most of it, if that is enough."""
     rows = max((s.rows for s in fields.values()), default=0)
     numeric = {
@@ -100,7 +101,6 @@ def relations(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -
         return ()
     request = ungrouped(engine, base)
     scan = scan_of(engine, request)
-    hashed = replace(request, frames=fields).hashed_columns
     where = list(scan.where)
     if rows > 2 * SAMPLE:
         where.append(less(row_hash(scan.forms, hashed), number((1 << 63) // rows * SAMPLE)))

@@ -26,6 +26,7 @@ from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
 from mlobs.profiling.scanning import (
+    HASHED,
     TEXTS,
     Request,
     combinations,
@@ -33,7 +34,6 @@ from mlobs.profiling.scanning import (
     histograms,
     level_counts,
     row_count,
-    ungrouped,
 )
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
@@ -82,7 +82,7 @@ def learn(
     sensitive = {f.name for f in declared if f.sensitive}
     base = Request(source, {}, columns, kinds, windows, time, where)
     base = replace(base, rows=row_count(engine, base))
-    grids = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
+    grids, fineness = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
     texts = [n for n, k in chosen.items() if k in ("categorical", "text")]
     levels = learned_levels(engine, base, texts, sensitive)
     frames: dict[str, FieldState] = {}
@@ -98,22 +98,52 @@ def learn(
         else:
             frames[name] = UnprofiledState(columns[name])
     split = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation()
-    drafts = scanned_fields(engine, replace(ungrouped(engine, base), frames=frames, light=True))
-    frames = {name: settled(drafts[name], frames[name]) for name in frames}
-    pairs, found = twins(engine, base, drafts), relations(engine, base, drafts)
-    request = replace(base, frames=frames, segmentation=split, pairs=pairs, relations=found)
+    fineness.update({n: v.distinct for n, v in levels.items()})
+    hashed = tuple(sorted(fineness, key=lambda n: -fineness[n])[:HASHED])
+    request = replace(base, frames=frames, segmentation=split, hashed=hashed)
+    draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
+    pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
+    frames = {name: settled(draft.fields[name], frames[name]) for name in frames}
     stated = {
-        "time": time, "key": key, "segments": split.fields, "past": past,
+        "time": time, "key": key, "segments": split.fields, "past": past, "hashed": hashed,
         "pairs": pairs, "relations": [dataclasses.astuple(r) for r in found],
     }  # fmt: skip
-    made = made_profiles(engine, request, key, label, fingerprint(frames, stated))
-    return Reference(Profile.merged(made.values()), time, key, split, past)
+    between = Profile.empty()
+    if pairs or found:
+        wide = replace(request, frames={}, pairs=pairs, relations=found, light=True)
+        between = Profile.merged(made_profiles(engine, wide, (), label, "draft").values())
+    profile = reframed(draft, between, frames, fingerprint(frames, stated))
+    return Reference(profile, time, key, split, past, hashed)
 
 
-def scanned_fields(engine: Engine, request: Request) -> dict[str, FieldState]:
-    """The fields' states over all of the request's rows, with the first of the frames."""
-    made = made_profiles(engine, request, (), "", "draft")
-    return dict(next(iter(made.values())).fields)
+def reframed(draft: Profile, between: Profile, frames: Mapping[str, FieldState], print_of: str) -> Profile:
+    """The profile of the reference rows on the settled frames, with what holds between its fields."""
+
+    def states(fields: Mapping[str, FieldState]) -> dict[str, FieldState]:
+        found: dict[str, FieldState] = {}
+        for name, state in fields.items():
+            frame = frames[name]
+            same = isinstance(state, NumericState) and isinstance(frame, NumericState)
+            found[name] = replace(state, grid=frame.grid) if same else state  # type: ignore[union-attr, call-arg]
+        return found
+
+    return replace(
+        draft,
+        fields=states(draft.fields),
+        segments={
+            key: replace(
+                part,
+                fields=states(part.fields),
+                fingerprint=print_of,
+                pairs=between.segments[key].pairs if key in between.segments else {},
+                relations=between.segments[key].relations if key in between.segments else {},
+            )
+            for key, part in draft.segments.items()
+        },
+        fingerprint=print_of,
+        pairs=between.pairs,
+        relations=between.relations,
+    )
 
 
 def chosen_fields(
@@ -176,9 +206,13 @@ def learned_levels(engine: Engine, base: Request, names: Sequence[str], sensitiv
     return levels
 
 
-def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, Grid]:
-    """Grids around the median, scaled by the interquartile range; cuts and ends are settled by the last profile."""
+def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> tuple[dict[str, Grid], dict[str, int]]:
+    """Grids around the median, scaled by the interquartile range, and how fine the values are (for ranking fields).
+
+    Cuts and ends are settled by the profile taken on these grids.
+    """
     grids = {name: Grid() for name in names}
+    fineness = dict.fromkeys(names, 0)
     open_names = list(names)
     for _ in range(ROUNDS):
         if not open_names:
@@ -187,12 +221,18 @@ def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> dict[s
         still = []
         for name in open_names:
             better = refined(states[name])
+            fineness[name] = _fineness(states[name])
             if not alike(better, grids[name]):
                 still.append(name)
             grids[name] = better
         open_names = still
     decimals = decimals_of(engine, base, names)
-    return {name: replace(g, decimals=decimals.get(name, -1)) for name, g in grids.items()}
+    return {name: replace(g, decimals=decimals.get(name, -1)) for name, g in grids.items()}, fineness
+
+
+def _fineness(state: NumericState) -> int:
+    """Distinct values where each bin holds one, else more than any such number: bins, and that they hold several."""
+    return state.exact_distinct if state.exact_distinct >= 0 else 1_000_000 + len(state.bins)
 
 
 def refined(state: NumericState) -> Grid:
@@ -216,7 +256,7 @@ def alike(a: Grid, b: Grid) -> bool:
 
 
 def settled(state: FieldState, frame: FieldState) -> FieldState:
-    """The frame completed with the reference's ends, deviation and coarse cuts."""
+    """The frame completed with the reference's ends, deviation, coarse cuts and distinct count."""
     if not isinstance(state, NumericState) or not isinstance(frame, NumericState):
         return frame
     deviation = math.sqrt(state.variance) if state.finite else 0.0
@@ -227,6 +267,7 @@ def settled(state: FieldState, frame: FieldState) -> FieldState:
             high=state.high,
             deviation=deviation if math.isfinite(deviation) else 0.0,
             cuts=cut(state.bins, state.counts),
+            distinct=0 if math.isnan(state.distinct) else round(state.distinct),
         )
     )
 

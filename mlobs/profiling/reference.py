@@ -33,6 +33,7 @@ class Reference:
         key: the key columns.
         segmentation: the frozen segments.
         past: bound before which a timestamp counts as past.
+        hashed: the fields that row hashes are made of: those with most distinct values.
     """
 
     profile: Profile
@@ -40,6 +41,7 @@ class Reference:
     key: tuple[str, ...] = ()
     segmentation: Segmentation = field(default_factory=Segmentation)
     past: datetime = PAST
+    hashed: tuple[str, ...] = ()
 
     @classmethod
     def learn(
@@ -123,6 +125,7 @@ class Reference:
             "segment_fields": list(self.segmentation.fields),
             "segments": [list(v) for v in self.segmentation.values],
             "past": self.past.isoformat(),
+            "hashed": list(self.hashed),
         }
         return pack(MAGIC, VERSION, header, arrays)
 
@@ -138,7 +141,9 @@ class Reference:
             own = header["reference"]
             segmentation = Segmentation(tuple(own["segment_fields"]), tuple(tuple(v) for v in own["segments"]))
             past = datetime.fromisoformat(own["past"]).astimezone(UTC)
-            return cls(restored(header, arrays), own["time"], tuple(own["key"]), segmentation, past)
+            return cls(
+                restored(header, arrays), own["time"], tuple(own["key"]), segmentation, past, tuple(own["hashed"])
+            )
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise ProfileError(f"this reference is damaged and can't be read ({error}): learn it again") from error
 

@@ -51,6 +51,9 @@ TOGETHER = 16
 EXACT_ROWS = 10_000
 """Windows of at most so many rows have their distinct numbers counted exactly."""
 
+HASHED = 8
+"""Most fields that row hashes are made of: enough to tell rows apart, without reading every column again."""
+
 FEW = 20_000
 """Up to so many rows one scan that unpivots all fields beats a branch for each field on DuckDB."""
 
@@ -73,6 +76,7 @@ class Request:
         segmentation: how rows are split.
         now: the instant from which a timestamp counts as future, where there are no windows.
         pairs, relations: the twins and relations frozen in the reference.
+        hashed: the fields that row hashes are made of.
         light: leave out sketches and row hashes, as learning does.
         rows: how many rows there are, as far as known; it decides which form of a query is the faster one.
     """
@@ -88,17 +92,13 @@ class Request:
     now: datetime | None = None
     pairs: tuple[tuple[str, str], ...] = ()
     relations: tuple[Relation, ...] = ()
+    hashed: tuple[str, ...] = ()
     light: bool = False
     rows: int = 1 << 62
 
     def only(self, kind: type) -> dict[int, tuple[str, Any]]:
         """Field number -> (name, state) of the fields of a kind."""
         return {at: (n, s) for at, (n, s) in enumerate(self.frames.items()) if isinstance(s, kind)}
-
-    @property
-    def hashed_columns(self) -> list[str]:
-        """The fields that row hashes are made of."""
-        return [n for n, s in self.frames.items() if isinstance(s, (NumericState, CategoricalState, BooleanState))]
 
 
 @dataclass(frozen=True)
@@ -468,7 +468,7 @@ def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Sca
             limited = scan.filtered(exp.In(this=scan.window.copy(), expressions=[number(w) for w in sorted(small)]))
         texts += queries.exact_queries(limited, columns)
     limits = {w: row_limit(n) for w, n in rows.items()}
-    hashed = request.hashed_columns
+    hashed = request.hashed
     if hashed:
         texts.append(queries.row_query(scan, hashed, max(limits.values())))
     if not texts:

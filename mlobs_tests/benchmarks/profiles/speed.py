@@ -39,7 +39,7 @@ def floor_sql(relation: str, columns: list[str]) -> str:
 
 def request(engine: Engine, source: Source, reference: Reference, **more: object) -> Request:
     frames = {name: blank(s) for name, s in reference.profile.fields.items()}
-    base = Request(source, frames, engine.columns(source), engine.kinds(source), time="day")
+    base = Request(source, frames, engine.columns(source), engine.kinds(source), time="day", hashed=reference.hashed)
     return replace(base, **more)  # type: ignore[arg-type]
 
 
