@@ -173,11 +173,15 @@ class Monitoring:
         return self._cadence(table, self.history.arrivals(table.id), now)
 
     def _cadence(self, table: Table, arrivals: Sequence[Arrival], now: datetime) -> Verdict:
-        """Judged by first, timely deliveries: backfills and corrections say nothing of the cadence."""
+        """Judged by first, timely deliveries: backfills and corrections say nothing of the cadence.
+
+        The newest event of a window is that of its newest delivery, so a correction ends a stale one.
+        """
         first: dict[Window, Arrival] = {}
         for arrival in arrivals:
             if abs(arrival.at - arrival.window.end) <= 2 * table.cadence:
-                first.setdefault(arrival.window, arrival)
+                known = first.setdefault(arrival.window, arrival)
+                first[arrival.window] = replace(known, newest=arrival.newest)
         return FreshnessMonitor(table.id).judge(list(first.values()), now)
 
     def _expected_columns(
