@@ -99,7 +99,7 @@ def learn(
             frames[name] = UnprofiledState(columns[name])
     split = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation()
     fineness.update({n: v.distinct for n, v in levels.items()})
-    hashed = tuple(sorted(fineness, key=lambda n: -fineness[n])[:HASHED])
+    hashed = telling_apart(fineness)
     request = replace(base, frames=frames, segmentation=split, hashed=hashed)
     draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
     pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
@@ -204,6 +204,22 @@ def learned_levels(engine: Engine, base: Request, names: Sequence[str], sensitiv
             kept = {} if name in sensitive else {v: n for v, n in kept.items() if n >= least}
         levels[name] = Levels.learn(kept, name, sensitive=name in sensitive, distinct=distinct.get(name))
     return levels
+
+
+def telling_apart(fineness: Mapping[str, int]) -> tuple[str, ...]:
+    """The fields whose values together tell rows apart: the finest ones, three to eight, until enough combinations.
+
+    >>> telling_apart({"x": 1_000_300, "y": 1_000_200, "z": 1_000_100, "origin": 3})
+    ('x', 'y', 'z')
+    """
+    chosen: list[str] = []
+    combinations = 1.0
+    for name in sorted(fineness, key=lambda n: -fineness[n])[:HASHED]:
+        if len(chosen) >= 3 and combinations >= 1e15:
+            break
+        chosen.append(name)
+        combinations *= max(fineness[name], 1)
+    return tuple(chosen)
 
 
 def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> tuple[dict[str, Grid], dict[str, int]]:
