@@ -20,7 +20,7 @@ help:
 	@echo "Installing into .venv (once; a minute or two) ..."
 	@test -x $(bin)/python || $(PYTHON) -m venv .venv
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(bin)/uv pip install --quiet --python $(bin)/python --constraint .ci/constraints.txt --editable '.[dev]'
+	@$(bin)/uv pip install --quiet --compile-bytecode --python $(bin)/python --constraint .ci/constraints.txt --editable '.[dev]'
 	@touch $@
 
 demo: .venv/installed

@@ -42,7 +42,7 @@ class Fault:
 
 FAULTS = (
     Fault(
-        NEGATIVE, date(2013, 4, 10), 1, "negative ages",
+        NEGATIVE, date(2013, 4, 11), 1, "negative ages",
         f"{NEGATIVE_ROWS} rows have a negative minutes_since_weather_observation: two clocks disagreed upstream",
     ),
     Fault(
