@@ -25,6 +25,9 @@ Columns = Mapping[str, NDArray[Any]]
 
 _FIELDS = 1 << 16
 
+_NOT_SORTED = frozenset({"p", "f", "g", "h", "some"})
+"""Columns that runs of a group and field have no use for."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -54,13 +57,13 @@ class Answer:
         """Rows sorted by group and field (and bin); and (group, field, start, stop) of each group and field."""
         key = self["g"] * _FIELDS + self["f"]
         order = np.lexsort((self["b"], key)) if by_bin else np.argsort(key, kind="stable")
-        rows = Answer({name: array[order] for name, array in self.columns.items()}, self.texts)
+        rows = Answer({n: a[order] for n, a in self.columns.items() if n not in _NOT_SORTED}, self.texts)
         if not len(key):
             return rows, []
         key = key[order]
         starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
         stops = np.append(starts[1:], len(key))
-        g, f = rows["g"][starts].tolist(), rows["f"][starts].tolist()
+        g, f = (key[starts] // _FIELDS).tolist(), (key[starts] % _FIELDS).tolist()
         return rows, list(zip(g, f, starts.tolist(), stops.tolist(), strict=True))
 
     def by_key(self, *names: str) -> dict[Key, Columns]:
@@ -295,9 +298,9 @@ def _guarded(grid: Grid, a: Columns) -> NumericState:
 
 
 def sampling_of(valued: int, distinct: int) -> int:
-    """Which share 2^-r of the hash space a sketch needs: 8 to 16 values for each register, of those expected."""
+    """Which share 2^-r of the hash space a sketch needs: 4 to 8 values for each register, of those expected."""
     expected = min(valued, distinct) if distinct else valued
-    return max(0, (expected // (8 * sketches.REGISTERS)).bit_length() - 1)
+    return max(0, (expected // (4 * sketches.REGISTERS)).bit_length() - 1)
 
 
 def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:

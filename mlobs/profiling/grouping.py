@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
-from mlobs.engines.forms import Forms
+from mlobs.engines.forms import Forms, has_zone
 from mlobs.errors import ProfileError
 from mlobs.profiling.nodes import (
     Node,
     absent,
     all_of,
     any_of,
+    as_type,
     bigint,
     case,
     column,
@@ -31,6 +32,8 @@ from mlobs.windows import Window
 
 OTHER = "(other)"
 """The segment that holds the rows of all segments beyond the reference's most frequent ones."""
+
+_DAY = 86_400_000_000
 
 SEGMENTS = 1000
 """Most segments that a reference remembers and a profile tells apart."""
@@ -99,6 +102,11 @@ def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Wi
     """The expression that numbers the (sorted, disjoint) window of a row; negative in gaps between windows."""
     step = step_of(windows)
     if step:
+        if forms.dialect == "duckdb" and step % _DAY == 0 and microseconds(windows[0].start) % _DAY == 0:
+            # whole days: the date's number costs less than the time's
+            first = as_date(exp.Literal.string(windows[0].start.strftime("%Y-%m-%d")))
+            days = exp.Paren(this=exp.Sub(this=as_date(utc(time, time_type, forms.dialect)), expression=first))
+            return days if step == _DAY else exp.IntDiv(this=days, expression=number(step // _DAY))
         since = minus(forms.epoch_us(time, time_type), number(microseconds(windows[0].start)))
         if forms.dialect == "duckdb":
             return exp.IntDiv(this=since, expression=number(step))
@@ -108,6 +116,17 @@ def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Wi
         whens.append((less(time.copy(), forms.moment(w.start, time_type)), number(-1 - at)))
         whens.append((less(time.copy(), forms.moment(w.end, time_type)), number(at)))
     return case(*whens, default=number(-1 - len(windows)))
+
+
+def as_date(node: Node) -> Node:
+    return exp.Cast(this=node, to=as_type(exp.DType.DATE))
+
+
+def utc(time: Node, time_type: str, dialect: str) -> Node:
+    """A time as its UTC wall time."""
+    if not has_zone(time_type, dialect):
+        return time
+    return exp.AtTimeZone(this=time, zone=exp.Literal.string("UTC"))
 
 
 def after_window(forms: Forms, x: Node, x_type: str, time: Node, time_type: str, windows: Sequence[Window]) -> Node:

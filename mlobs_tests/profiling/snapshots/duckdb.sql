@@ -1,8 +1,8 @@
 -- wide
 SELECT
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   COUNT(*) AS "rows",
   EPOCH_US(CAST(MAX("scheduled") AS TIMESTAMP)) AS "newest",
@@ -15,11 +15,11 @@ SELECT
   EPOCH_US(CAST(MAX("scheduled") AS TIMESTAMP)) AS "high_4",
   COUNT_IF(
     (
-      EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-    ) // 86400000000 > (
+      CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+    ) > (
       (
-        EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-      ) // 86400000000
+        CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+      )
     )
   ) AS "future_4",
   COUNT_IF("delay" IS NULL AND NOT "dep ""time""" IS NULL) AS "alone_0",
@@ -206,8 +206,8 @@ WHERE
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT);
 
 -- bins
@@ -215,8 +215,8 @@ SELECT
   0 AS "p",
   0 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   TRY_CAST(FLOOR(
     300.0e0 * (
@@ -260,8 +260,8 @@ WHERE
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
     300.0e0 * (
@@ -281,8 +281,8 @@ SELECT
   0 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   TRY_CAST(FLOOR(
     300.0e0 * (
@@ -316,8 +316,8 @@ WHERE
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
     300.0e0 * (
@@ -340,8 +340,8 @@ FROM (
       1 AS "p",
       2 AS "f",
       (
-        EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-      ) // 86400000000 AS "g",
+        CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+      ) AS "g",
       CAST("carrier" AS TEXT) AS "u1",
       "carrier" AS "v",
       COUNT(*) AS "n"
@@ -351,8 +351,8 @@ FROM (
       AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
     GROUP BY
       (
-        EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-      ) // 86400000000,
+        CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+      ),
       CAST("carrier" AS TEXT),
       "carrier"
   ) AS "limited"
@@ -364,8 +364,8 @@ SELECT
   8 AS "p",
   0 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST((
     (
@@ -386,8 +386,8 @@ WHERE
   AND NOT "delay" IS NULL
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT),
   CAST((
     (
@@ -399,8 +399,8 @@ SELECT
   8 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST((
     (
@@ -424,8 +424,8 @@ WHERE
   ) <= 1152921504606846975
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT),
   CAST((
     (
@@ -438,8 +438,8 @@ SELECT
   9 AS "p",
   0 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(DISTINCT "delay") AS "n"
 FROM "flights"."features"
@@ -448,15 +448,15 @@ WHERE
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  )
 UNION ALL
 SELECT
   9 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(DISTINCT "dep ""time""") AS "n"
 FROM "flights"."features"
@@ -465,8 +465,8 @@ WHERE
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000;
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  );
 
 -- row hashes
 SELECT
@@ -478,8 +478,8 @@ SELECT
 FROM (
   SELECT
     (
-      EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-    ) // 86400000000 AS "g",
+      CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+    ) AS "g",
     CAST((
       HASH("delay", "dep ""time""", "carrier", "cancelled") >> 1
     ) AS BIGINT) AS "h"
@@ -600,8 +600,8 @@ SELECT
   2 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(*) AS "n",
@@ -622,16 +622,16 @@ WHERE
   AND CAST("dep ""time""" AS DOUBLE) = 0
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
   3 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(*) AS "n",
@@ -655,16 +655,16 @@ WHERE
   )
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
   4 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(*) AS "n",
@@ -688,16 +688,16 @@ WHERE
   )
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
   5 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(*) AS "n",
@@ -719,16 +719,16 @@ WHERE
   AND CAST("dep ""time""" AS DOUBLE) <= 1.7976931348623157e+308
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
   7 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CAST(NULL AS BIGINT) AS "b",
   COUNT(*) AS "n",
@@ -783,16 +783,16 @@ WHERE
   AND ABS(CAST("dep ""time""" AS DOUBLE)) <= 1.7976931348623157e308
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
   6 AS "p",
   1 AS "f",
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000 AS "g",
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   CASE
     WHEN ISNAN(CAST("dep ""time""" AS DOUBLE))
@@ -840,8 +840,8 @@ WHERE
   ) AS SMALLINT) IS NULL
 GROUP BY
   (
-    EPOCH_US(CAST("scheduled" AS TIMESTAMP)) - 1356998400000000
-  ) // 86400000000,
+    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
+  ),
   CAST("carrier" AS TEXT),
   CASE
     WHEN ISNAN(CAST("dep ""time""" AS DOUBLE))
