@@ -41,7 +41,8 @@ def main() -> None:
     else:
         from mlobs_tests.benchmarks.profiles.peers import run as found_peers
 
-        return found_peers(**chosen)
+        found_peers(**chosen)
+        return
     for name, value in found.items():
         print(f"{name:32s} {value:12.3f}")
 
