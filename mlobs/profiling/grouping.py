@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
-from mlobs.engines.forms import Forms, has_zone
+from mlobs.engines.column_types import has_zone
+from mlobs.engines.forms import Forms
 from mlobs.errors import ProfileError
 from mlobs.profiling.nodes import (
     Node,

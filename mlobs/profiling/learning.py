@@ -123,8 +123,10 @@ def reframed(draft: Profile, between: Profile, frames: Mapping[str, FieldState],
         found: dict[str, FieldState] = {}
         for name, state in fields.items():
             frame = frames[name]
-            same = isinstance(state, NumericState) and isinstance(frame, NumericState)
-            found[name] = replace(state, grid=frame.grid) if same else state  # type: ignore[union-attr, call-arg]
+            if isinstance(state, NumericState) and isinstance(frame, NumericState):
+                found[name] = replace(state, grid=frame.grid)
+            else:
+                found[name] = state
         return found
 
     return replace(

@@ -146,14 +146,18 @@ def named(node: Node, name: str) -> Node:
 def select(
     projections: Sequence[Node], relation: Node, where: Sequence[Node] = (), group: Sequence[Node] = ()
 ) -> exp.Select:
-    """A SELECT made of fresh copies of its parts."""
-    query = exp.Select(expressions=[p.copy() for p in projections])
+    """A SELECT of its parts: those that stand in another query are copied, new ones are taken as they are."""
+    query = exp.Select(expressions=_own(projections))
     query.set("from_", exp.From(this=relation.copy()))
     if where:
         query.set("where", exp.Where(this=all_of([w.copy() for w in where])))
     if group:
         query.set("group", exp.Group(expressions=[g.copy() for g in group]))
     return query
+
+
+def _own(parts: Sequence[Node]) -> list[Node]:
+    return [part.copy() if part.parent is not None else part for part in parts]
 
 
 def nested(query: exp.Select, alias: str) -> Node:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sqlglot import exp
 
+from mlobs.engines.forms import Forms
 from mlobs.profiling.nodes import (
     Node,
     absent,
@@ -67,11 +69,11 @@ def wide_query(
         alone = all_of([absent(column(field)), present(column(twin))])
         projections.append(named(counted(scan.forms, alone), f"alone_{at}"))
     for at, relation in enumerate(relations):
-        r = residual(relation)
+        r = residual_text(scan.forms.dialect, relation)
         projections += [
-            named(exp.Count(this=r), f"residuals_{at}"),
-            named(exp.Sum(this=r.copy()), f"total_{at}"),
-            named(exp.Sum(this=times(r.copy(), r.copy())), f"squares_{at}"),
+            named(exp.Count(this=exp.Var(this=r)), f"residuals_{at}"),
+            named(exp.Sum(this=exp.Var(this=r)), f"total_{at}"),
+            named(exp.Sum(this=times(exp.Var(this=r), exp.Var(this=r))), f"squares_{at}"),
         ]
     return select(projections, scan.relation, scan.where, scan.keys)
 
@@ -101,6 +103,12 @@ def score(name: str, centre: float, scale: float) -> Node:
         default=x.copy(),
     )
     return exp.Paren(this=over(minus(exp.Paren(this=clipped), number(centre)), number(scale)))
+
+
+@lru_cache(maxsize=4096)
+def residual_text(dialect: str, relation: Relation) -> str:
+    """The residual as SQL text, generated once: it stands in a query four times, and in every window's query."""
+    return Forms(dialect).sql(exp.Paren(this=residual(relation)))
 
 
 def residual(relation: Relation) -> Node:

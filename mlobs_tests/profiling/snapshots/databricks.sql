@@ -35,43 +35,45 @@ SELECT
         (
           (
             (
-              CASE
-                WHEN CAST(`delay` AS DOUBLE) < (
-                  -163.0e0
-                )
-                THEN (
-                  -163.0e0
-                )
-                WHEN CAST(`delay` AS DOUBLE) > 157.0e0
-                THEN 157.0e0
-                ELSE CAST(`delay` AS DOUBLE)
-              END
-            ) - (
-              -3.0e0
-            )
-          ) / 20.0e0
-        ) - (
-          (
-            -0.25e0
-          ) + 0.5e0 * (
-            (
               (
                 CASE
-                  WHEN CAST(`dep "time"` AS DOUBLE) < (
-                    -2300.0e0
+                  WHEN CAST(`delay` AS DOUBLE) < (
+                    -163.0e0
                   )
                   THEN (
-                    -2300.0e0
+                    -163.0e0
                   )
-                  WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
-                  THEN 4100.0e0
-                  ELSE CAST(`dep "time"` AS DOUBLE)
+                  WHEN CAST(`delay` AS DOUBLE) > 157.0e0
+                  THEN 157.0e0
+                  ELSE CAST(`delay` AS DOUBLE)
                 END
-              ) - 900.0e0
-            ) / 400.0e0
+              ) - (
+                -3.0e0
+              )
+            ) / 20.0e0
+          ) - (
+            (
+              -0.25e0
+            ) + 0.5e0 * (
+              (
+                (
+                  CASE
+                    WHEN CAST(`dep "time"` AS DOUBLE) < (
+                      -2300.0e0
+                    )
+                    THEN (
+                      -2300.0e0
+                    )
+                    WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
+                    THEN 4100.0e0
+                    ELSE CAST(`dep "time"` AS DOUBLE)
+                  END
+                ) - 900.0e0
+              ) / 400.0e0
+            )
           )
-        )
-      ) / 0.8e0
+        ) / 0.8e0
+      )
     )
   ) AS `residuals_0`,
   SUM(
@@ -80,43 +82,45 @@ SELECT
         (
           (
             (
-              CASE
-                WHEN CAST(`delay` AS DOUBLE) < (
-                  -163.0e0
-                )
-                THEN (
-                  -163.0e0
-                )
-                WHEN CAST(`delay` AS DOUBLE) > 157.0e0
-                THEN 157.0e0
-                ELSE CAST(`delay` AS DOUBLE)
-              END
-            ) - (
-              -3.0e0
-            )
-          ) / 20.0e0
-        ) - (
-          (
-            -0.25e0
-          ) + 0.5e0 * (
-            (
               (
                 CASE
-                  WHEN CAST(`dep "time"` AS DOUBLE) < (
-                    -2300.0e0
+                  WHEN CAST(`delay` AS DOUBLE) < (
+                    -163.0e0
                   )
                   THEN (
-                    -2300.0e0
+                    -163.0e0
                   )
-                  WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
-                  THEN 4100.0e0
-                  ELSE CAST(`dep "time"` AS DOUBLE)
+                  WHEN CAST(`delay` AS DOUBLE) > 157.0e0
+                  THEN 157.0e0
+                  ELSE CAST(`delay` AS DOUBLE)
                 END
-              ) - 900.0e0
-            ) / 400.0e0
+              ) - (
+                -3.0e0
+              )
+            ) / 20.0e0
+          ) - (
+            (
+              -0.25e0
+            ) + 0.5e0 * (
+              (
+                (
+                  CASE
+                    WHEN CAST(`dep "time"` AS DOUBLE) < (
+                      -2300.0e0
+                    )
+                    THEN (
+                      -2300.0e0
+                    )
+                    WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
+                    THEN 4100.0e0
+                    ELSE CAST(`dep "time"` AS DOUBLE)
+                  END
+                ) - 900.0e0
+              ) / 400.0e0
+            )
           )
-        )
-      ) / 0.8e0
+        ) / 0.8e0
+      )
     )
   ) AS `total_0`,
   SUM(
@@ -125,85 +129,89 @@ SELECT
         (
           (
             (
-              CASE
-                WHEN CAST(`delay` AS DOUBLE) < (
-                  -163.0e0
-                )
-                THEN (
-                  -163.0e0
-                )
-                WHEN CAST(`delay` AS DOUBLE) > 157.0e0
-                THEN 157.0e0
-                ELSE CAST(`delay` AS DOUBLE)
-              END
-            ) - (
-              -3.0e0
-            )
-          ) / 20.0e0
-        ) - (
-          (
-            -0.25e0
-          ) + 0.5e0 * (
-            (
               (
                 CASE
-                  WHEN CAST(`dep "time"` AS DOUBLE) < (
-                    -2300.0e0
+                  WHEN CAST(`delay` AS DOUBLE) < (
+                    -163.0e0
                   )
                   THEN (
-                    -2300.0e0
+                    -163.0e0
                   )
-                  WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
-                  THEN 4100.0e0
-                  ELSE CAST(`dep "time"` AS DOUBLE)
+                  WHEN CAST(`delay` AS DOUBLE) > 157.0e0
+                  THEN 157.0e0
+                  ELSE CAST(`delay` AS DOUBLE)
                 END
-              ) - 900.0e0
-            ) / 400.0e0
+              ) - (
+                -3.0e0
+              )
+            ) / 20.0e0
+          ) - (
+            (
+              -0.25e0
+            ) + 0.5e0 * (
+              (
+                (
+                  CASE
+                    WHEN CAST(`dep "time"` AS DOUBLE) < (
+                      -2300.0e0
+                    )
+                    THEN (
+                      -2300.0e0
+                    )
+                    WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
+                    THEN 4100.0e0
+                    ELSE CAST(`dep "time"` AS DOUBLE)
+                  END
+                ) - 900.0e0
+              ) / 400.0e0
+            )
           )
-        )
-      ) / 0.8e0
+        ) / 0.8e0
+      )
     ) * (
       (
         (
           (
             (
-              CASE
-                WHEN CAST(`delay` AS DOUBLE) < (
-                  -163.0e0
-                )
-                THEN (
-                  -163.0e0
-                )
-                WHEN CAST(`delay` AS DOUBLE) > 157.0e0
-                THEN 157.0e0
-                ELSE CAST(`delay` AS DOUBLE)
-              END
-            ) - (
-              -3.0e0
-            )
-          ) / 20.0e0
-        ) - (
-          (
-            -0.25e0
-          ) + 0.5e0 * (
-            (
               (
                 CASE
-                  WHEN CAST(`dep "time"` AS DOUBLE) < (
-                    -2300.0e0
+                  WHEN CAST(`delay` AS DOUBLE) < (
+                    -163.0e0
                   )
                   THEN (
-                    -2300.0e0
+                    -163.0e0
                   )
-                  WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
-                  THEN 4100.0e0
-                  ELSE CAST(`dep "time"` AS DOUBLE)
+                  WHEN CAST(`delay` AS DOUBLE) > 157.0e0
+                  THEN 157.0e0
+                  ELSE CAST(`delay` AS DOUBLE)
                 END
-              ) - 900.0e0
-            ) / 400.0e0
+              ) - (
+                -3.0e0
+              )
+            ) / 20.0e0
+          ) - (
+            (
+              -0.25e0
+            ) + 0.5e0 * (
+              (
+                (
+                  CASE
+                    WHEN CAST(`dep "time"` AS DOUBLE) < (
+                      -2300.0e0
+                    )
+                    THEN (
+                      -2300.0e0
+                    )
+                    WHEN CAST(`dep "time"` AS DOUBLE) > 4100.0e0
+                    THEN 4100.0e0
+                    ELSE CAST(`dep "time"` AS DOUBLE)
+                  END
+                ) - 900.0e0
+              ) / 400.0e0
+            )
           )
-        )
-      ) / 0.8e0
+        ) / 0.8e0
+      )
     )
   ) AS `squares_0`
 FROM `flights`.`features`
