@@ -86,7 +86,7 @@ def load() -> Flights:
             "part_of_day": pd.cut(raw["hour"], [0, 11, 17, 24], right=True, labels=["morning", "afternoon", "evening"])
             .astype("str"),
             "hour": raw["hour"].astype("int64"),
-            "weekday": local.dt.dayofweek.astype("int64"),
+            "weekday": local.dt.day_of_week.astype("int64"),
             # Local clock at arrival minus local clock at departure: block time less the change of time zone.
             "scheduled_minutes": ((arrival - departure) % 1440).astype("float64"),
             "arr_delay": raw["arr_delay"],
