@@ -25,16 +25,8 @@ from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.scanning import (
-    HASHED,
-    TEXTS,
-    Request,
-    combinations,
-    distinct_texts,
-    histograms,
-    level_counts,
-    row_count,
-)
+from mlobs.profiling.scanning import HASHED, TEXTS, Request, combinations
+from mlobs.profiling.surveying import distinct_texts, histograms, level_counts, row_count
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
     BooleanState,

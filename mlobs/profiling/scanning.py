@@ -41,7 +41,6 @@ from mlobs.states import (
     UnprofiledState,
 )
 from mlobs.states import distinct as sketches
-from mlobs.states.grid import Grid
 from mlobs.states.rows import HASHES, KEPT
 from mlobs.windows import Window
 
@@ -539,49 +538,6 @@ def ungrouped(engine: Engine, base: Request) -> Request:
     kind = base.columns[base.time]
     inside = any_of([engine.forms.within(column(base.time), kind, w) for w in joined])
     return replace(base, windows=(), where=(*base.where, exp.Paren(this=inside)), segmentation=Segmentation())
-
-
-def histograms(engine: Engine, base: Request, grids: Mapping[str, Grid]) -> dict[str, NumericState]:
-    """The histogram of numeric fields on the given grids, over all of the request's rows."""
-    request = replace(ungrouped(engine, base), frames={n: NumericState(g) for n, g in grids.items()})
-    texts = queries.numeric_queries(scan_of(engine, request), numeric_columns(engine, request), shown=queries.NUMBERS)
-    rows = answer(engine.run(queries.union(texts)), Groups(0))
-    states = assemble.numeric_states(rows, dict(enumerate(grids.values())))
-    return {name: states.get((0, at), NumericState(grid)) for at, (name, grid) in enumerate(grids.items())}
-
-
-def row_count(engine: Engine, base: Request) -> int:
-    """How many rows the request has."""
-    scan = scan_of(engine, ungrouped(engine, base))
-    return int(engine.run(select([named(count(), "n")], scan.relation, scan.where)).column(0)[0].as_py())
-
-
-def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Value -> rows of text and categorical fields, over all of the request's rows."""
-    if not names:
-        return {}
-    request = replace(
-        ungrouped(engine, base), frames={name: CategoricalState(Levels()) for name in names}, rows=1 << 62
-    )
-    scan = replace(scan_of(engine, request), compact=False)  # a ranking of its own for each field
-    texts = queries.value_queries(scan, text_columns(engine, request), TEXTS + 1, ranked=True)
-    counts: dict[str, dict[str, int]] = {name: {} for name in names}
-    for text in texts:
-        rows = answer(engine.run(text), Groups(0))
-        for f, v, n in zip(rows["f"].tolist(), rows["v"].tolist(), rows["n"].tolist(), strict=True):
-            if v >= 0:
-                counts[names[f]][rows.texts[v]] = n
-    return counts
-
-
-def distinct_texts(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, int]:
-    """Distinct values of text fields, over all of the request's rows."""
-    scan = scan_of(engine, ungrouped(engine, base))
-    counts = [
-        named(exp.Count(this=exp.Distinct(expressions=[column(name)])), f"d{at}") for at, name in enumerate(names)
-    ]
-    values = engine.run(select(counts, scan.relation, scan.where)).to_pydict().values() if names else ()
-    return {name: int(found[0]) for name, found in zip(names, values, strict=True)}
 
 
 def combinations(engine: Engine, base: Request, names: Sequence[str]) -> dict[Combination, int]:
