@@ -3,8 +3,9 @@
 Works on history and lineage; sends nothing (alerts do) and knows nothing of Dagster.
 """
 
-from mlobs.incidents.causes import Evidence, RootCause, root_causes
+from mlobs.incidents.causes import Evidence, RootCause, SegmentExcess, excess_by_segment, root_causes
 from mlobs.incidents.evidence import gather
+from mlobs.incidents.explanation import LISTED, Explanation, explain, explain_incident
 from mlobs.incidents.lifecycle import update
 from mlobs.incidents.people import (
     acknowledge,
@@ -19,15 +20,21 @@ from mlobs.incidents.people import (
 from mlobs.incidents.records import Incident, IncidentEvent, Member, Touched
 
 __all__ = [
+    "LISTED",
     "Evidence",
+    "Explanation",
     "Incident",
     "IncidentEvent",
     "Member",
     "RootCause",
+    "SegmentExcess",
     "Touched",
     "acknowledge",
     "events",
+    "excess_by_segment",
     "expected",
+    "explain",
+    "explain_incident",
     "gather",
     "incident",
     "incidents",

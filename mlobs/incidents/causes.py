@@ -42,7 +42,13 @@ SURENESS: Mapping[Kind, float] = {
 
 @dataclass(frozen=True)
 class Fall:
-    """A model's error before and after it rose; `standard_error` is that of their difference."""
+    """A model's error before and after it rose; `standard_error` is that of their difference.
+
+    Attributes:
+        window: from the first window of the fall to the last one looked at.
+        against_naive: whether `before` and `after` are the error beyond the naive baseline's, not the error itself: a
+            model may lose its skill while the season gets easier and its error falls.
+    """
 
     model: str
     window: Window
@@ -50,6 +56,12 @@ class Fall:
     before: float
     after: float
     standard_error: float = 0.0
+    against_naive: bool = False
+
+    @property
+    def what(self) -> str:
+        """What rose, in words."""
+        return f"{self.metric} beyond the naive baseline's" if self.against_naive else self.metric
 
     @property
     def excess(self) -> float:
@@ -143,6 +155,48 @@ class RootCause:
     evidence: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SegmentExcess:
+    """What one segment adds to the excess error; over all segments of a field both parts add up to the excess.
+
+    Attributes:
+        within: from its own error having risen, in the metric's unit: its share of the rows now times the rise.
+        mix: from its share of the rows having changed: the change times how far its error lay from the mean before.
+        share: (within + mix) / excess; may be negative or above 1 where others make up for it.
+    """
+
+    change: SegmentChange
+    within: float
+    mix: float
+    share: float
+
+
+def excess_by_segment(evidence: Evidence) -> dict[str, list[SegmentExcess]]:
+    """The excess error of a fall divided among the segments of each field, the largest part first (Kitagawa 1955).
+
+    >>> day = Window.day("2013-06-01")
+    >>> origins = [SegmentChange("origin=JFK", 50, 80, 20, 30), SegmentChange("origin=LGA", 50, 20, 10, 10)]
+    >>> found = excess_by_segment(Evidence(Fall("delay", day, "mae", 15.0, 26.0), segments={"origin": origins}))
+    >>> [(x.change.segment, x.within, round(x.mix, 3), round(x.share, 3)) for x in found["origin"]]
+    [('origin=JFK', 8.0, 1.5, 0.864), ('origin=LGA', 0.0, 1.5, 0.136)]
+    """
+    excess = evidence.fall.excess
+    if not excess > 0 or not math.isfinite(excess):
+        return {}
+    by_segment = {id(c): share for c, share in _mix_shares(evidence)}
+    found: dict[str, list[SegmentExcess]] = {}
+    for name, changes in (evidence.segments or {}).items():
+        total = sum(c.rows_after for c in changes)
+        parts = []
+        for c in changes:
+            rise = c.error_after - c.error_before
+            within = c.rows_after / total * rise if total and math.isfinite(rise) else 0.0
+            mix = by_segment.get(id(c), 0.0) * excess
+            parts.append(SegmentExcess(c, within, mix, (within + mix) / excess))
+        found[name] = sorted(parts, key=lambda x: (-x.share, x.change.segment))
+    return found
+
+
 def root_causes(evidence: Evidence) -> list[RootCause]:
     """Possible causes of a fall in accuracy, the likeliest first; empty when the error didn't rise.
 
@@ -232,6 +286,7 @@ def _segments(e: Evidence) -> list[RootCause]:
 
     They count half when the rise came with a new version, or may be one of the labels that are known.
     """
+    said = "error beyond the naive baseline's" if e.fall.against_naive else "error"
     suspected = max(_doubt(e), float(any(_took_over_at_onset(e, v) for v in e.versions)))
     found = []
     for changes in (e.segments or {}).values():
@@ -253,7 +308,7 @@ def _segments(e: Evidence) -> list[RootCause]:
             rest = sum(r * w for r, w in others) / sum(w for _, w in others) if others else 0.0
             sure = _chance_ruled_out(rise - rest, c.standard_error) * (1.0 - suspected / 2)
             sentence = (
-                f"error rose from {c.error_before:.3g} to {c.error_after:.3g} where {c.segment}:"
+                f"{said} rose from {c.error_before:.3g} to {c.error_after:.3g} where {c.segment}:"
                 f" {min(share, 1.0):.0%} of the rise comes from its {weight:.0%} of the rows"
             )
             found.append(_cause("segment", c.segment, beyond, sure, sentence, (f"elsewhere it rose by {rest:.3g}",)))
@@ -314,7 +369,7 @@ def _versions(e: Evidence) -> list[RootCause]:
         change = f"from {v.error_before:.3g} to {v.error_after:.3g}"
         sentence = f"version {v.version} took over from {v.previous} at {v.at:%Y-%m-%d}, and the error went {change}"
         sure *= 1.0 - _doubt(e) / 2
-        found.append(_cause("version", v.version, share, sure, sentence, (f"{e.fall.metric} {change}",)))
+        found.append(_cause("version", v.version, share, sure, sentence, (f"{e.fall.what} {change}",)))
     return found
 
 

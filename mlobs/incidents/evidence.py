@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History
 from mlobs.incidents.causes import Evidence, Fall, FieldDrift, Labels, SegmentChange, VersionChange
 from mlobs.incidents.grouping import PERFORMANCE, upstream
-from mlobs.metrics.accuracy import error, estimate, naive_error, watched_error
+from mlobs.metrics.accuracy import Estimate, error, estimate, estimate_regret, naive_error, watched_error
 from mlobs.spec import Model
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window
@@ -27,6 +28,8 @@ COVERED = 0.98
 """Coverage above which labels count as complete: ordinary gaps are no news."""
 
 ByWindow = dict[Window, AccuracyState]
+Measure = Callable[[Sequence[AccuracyState]], Estimate]
+"""The error of windows taken together."""
 
 
 def gather(
@@ -36,6 +39,7 @@ def gather(
     lineage: Mapping[str, Sequence[str]],
     *,
     versions_since: datetime | None = None,
+    against_naive: bool = False,
 ) -> Evidence | None:
     """What is remembered around a fall of the model's error in `window` (one window, or from the first to the last).
 
@@ -44,6 +48,7 @@ def gather(
     Args:
         lineage: table (or "model.performance") -> the tables it is made from.
         versions_since: changes of version that are older are no suspects; the windows compared if left out.
+        against_naive: explain the error beyond the naive baseline's rather than the error itself.
 
     Returns:
         None when there are no labelled predictions in the window or before it.
@@ -52,13 +57,15 @@ def gather(
         HistoryError, ProfileError: when history can't be read.
     """
     metric = watched_error(model.task, model.accuracy.metric if model.accuracy else None)
-    whole = _merged(history.accuracy(model.name, until=window.end))
+    measure = partial(estimate_regret if against_naive else estimate, metric=metric)
+    whole = remembered_accuracy(history, model, window.end)
     after = {w: s for w, s in whole.items() if w.start >= window.start and s.labelled}
     before = dict([(w, s) for w, s in sorted(whole.items()) if w.end <= window.start and s.labelled][-BEFORE:])
     if not after or not before:
         return None
-    was, now = estimate(list(before.values()), metric), estimate(list(after.values()), metric)
-    fall = Fall(model.name, window, metric, was.value, now.value, _both(was.standard_error, now.standard_error))
+    was, now = measure(list(before.values())), measure(list(after.values()))
+    spread = _both(was.standard_error, now.standard_error)
+    fall = Fall(model.name, window, metric, was.value, now.value, spread, against_naive)
     first = min(before).start
     tables = upstream(lineage, model.name + PERFORMANCE) or {t.id for t in model.tables.values()}
     verdicts = [
@@ -71,18 +78,18 @@ def gather(
         verdicts,
         _drift(history, tables, window),
         _importances(history, model),
-        _segments(history, model, before, after, metric),
-        _versions(history, model, versions_since or first, window, metric),
+        _segments(history, model, before, after, measure),
+        _versions(history, model, versions_since or first, window, measure),
         _labels(whole, before, window),
-        _naive(before, after, metric),
+        None if against_naive else _naive(before, after, metric),
         model.actuals.id,
     )
 
 
-def _merged(found: Sequence[tuple[Window, str, bytes]]) -> ByWindow:
-    """All versions of a window together."""
+def remembered_accuracy(history: History, model: Model, until: datetime) -> ByWindow:
+    """The accuracy of each window that began before `until`, all versions together."""
     merged: ByWindow = {}
-    for window, _, payload in found:
+    for window, _, payload in history.accuracy(model.name, until=until):
         state = AccuracyState.from_bytes(payload)
         merged[window] = merged[window] + state if window in merged else state
     return merged
@@ -107,7 +114,7 @@ def _importances(history: History, model: Model) -> Mapping[str, float]:
 
 
 def _segments(
-    history: History, model: Model, before: ByWindow, after: ByWindow, metric: str
+    history: History, model: Model, before: ByWindow, after: ByWindow, measure: Measure
 ) -> dict[str, list[SegmentChange]]:
     """Segment field -> its segments, before and after."""
     states: dict[str, dict[bool, list[AccuracyState]]] = defaultdict(lambda: {False: [], True: []})
@@ -122,8 +129,8 @@ def _segments(
             states[segment][window in after].append(state)
     found: dict[str, list[SegmentChange]] = defaultdict(list)
     for segment, halves in sorted(states.items()):
-        was = estimate(halves[False], metric) if halves[False] else None
-        now = estimate(halves[True], metric) if halves[True] else None
+        was = measure(halves[False]) if halves[False] else None
+        now = measure(halves[True]) if halves[True] else None
         change = SegmentChange(
             segment,
             was.rows if was else 0,
@@ -136,7 +143,7 @@ def _segments(
     return dict(found)
 
 
-def _versions(history: History, model: Model, since: datetime, window: Window, metric: str) -> list[VersionChange]:
+def _versions(history: History, model: Model, since: datetime, window: Window, measure: Measure) -> list[VersionChange]:
     """Changes of version in the windows compared, with the error on both sides of each."""
     leading: dict[Window, tuple[str, AccuracyState]] = {}
     for found, version, payload in history.accuracy(model.name, until=window.end):
@@ -151,7 +158,7 @@ def _versions(history: History, model: Model, since: datetime, window: Window, m
         at = start.start
         old = [s for _, v, s in ordered[max(0, place - AROUND) : place] if v == previous]
         new = [s for _, v, s in ordered[place : place + AROUND] if v == version]
-        was, now = estimate(old, metric), estimate(new, metric)
+        was, now = measure(old), measure(new)
         spread = _both(was.standard_error, now.standard_error)
         changes.append(VersionChange(version, previous, at, was.value, now.value, spread))
     return changes

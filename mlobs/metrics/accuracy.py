@@ -152,6 +152,20 @@ def estimate_improvement(pairs: Sequence[tuple[AccuracyState, AccuracyState]], m
     return _jackknifed(first, second, lambda ratio: 1.0 - root(ratio), sum(a.labelled for a, _ in pairs))
 
 
+def estimate_regret(states: Sequence[AccuracyState], metric: str) -> Estimate:
+    """Error - naive error on the rows that have a baseline, in the error's unit, with its jackknife standard error.
+
+    Above 0 the model is worse than its baseline; NaN without rows that have one.
+    """
+    covered = _RATIOS[states[0].task][metric][1]
+    root: Callable[[float], float] = math.sqrt if metric == "rmse" else float
+
+    def regret(state: AccuracyState) -> float:
+        return root(_ratio(_sum(state, covered), state["naive_rows"])) - naive_error(state, metric)
+
+    return estimate_any([s for s in states if s["naive_rows"]], regret)
+
+
 def estimate_any(states: Sequence[AccuracyState], metric: Callable[[AccuracyState], float]) -> Estimate:
     """Any metric of the merged states with its jackknife standard error; for `roc_auc`, `f1` and the like."""
     usable = [s for s in states if s.labelled]

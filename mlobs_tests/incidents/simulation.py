@@ -20,7 +20,7 @@ from mlobs.detectors.drift import drift_verdicts
 from mlobs.engines import connect
 from mlobs.engines.protocol import Engine
 from mlobs.history import History
-from mlobs.incidents import Evidence, RootCause, gather, root_causes
+from mlobs.incidents import Explanation, RootCause, explain, gather
 from mlobs.metrics.profiles import Profile
 from mlobs.profiling import Reference, learn_reference, profile_windows
 from mlobs.spec import Model, Table
@@ -128,9 +128,9 @@ class Scenario:
             return "1"
         return "3" if number >= CLEAN and self.kind == "version regressed" else "2"
 
-    def evidence(self) -> Evidence:
+    @contextmanager
+    def remembered(self) -> Iterator[History]:
         """The world as history remembers it."""
-        model = declared()
         reference, profiles, accuracies = clean_days(self.seed)
         monitor = TableMonitor("features")
         recent = []
@@ -160,15 +160,20 @@ class Scenario:
                 history.save_verdicts("features", day(number), checks, verdicts, day(number).end)
                 measured[day(number)] = {self.version(number): states_of(frame, predicted, known)}
             history.save_accuracies("delay", measured, day(CLEAN + BAD).end)
-            fall = Window(day(CLEAN).start, day(CLEAN + BAD - 1).end)
-            found = gather(history, model, fall, LINEAGE)
-        assert found is not None
-        return found
+            yield history
 
-    def explained(self) -> tuple[bool, list[RootCause]]:
-        """Whether accuracy really fell (by more than two standard errors), and why it did."""
-        evidence = self.evidence()
-        return evidence.fall.excess > 2 * evidence.fall.standard_error, root_causes(evidence)
+    def explained(self) -> tuple[bool, Explanation]:
+        """Whether accuracy really fell (by more than two standard errors), and why it did.
+
+        Only that the error is too high on the last day is known; when it rose has to be found.
+        """
+        fall = Window(day(CLEAN).start, day(CLEAN + BAD - 1).end)
+        with self.remembered() as history:
+            truth = gather(history, declared(), fall, LINEAGE)
+            found = explain(history, declared(), day(CLEAN + BAD - 1), LINEAGE)
+        assert truth is not None
+        assert found is not None
+        return truth.fall.excess > 2 * truth.fall.standard_error, found
 
     def importances(self) -> dict[str, float]:
         """Rise of the mean absolute error when a field is shuffled, as training measures it."""
