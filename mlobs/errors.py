@@ -33,6 +33,10 @@ class WarehouseLocked(WarehouseError):
     """Another process holds the embedded warehouse file, and kept it longer than the stated wait."""
 
 
+class UnfitValue(WarehouseError):
+    """A query met a value that it can't convert or compute with."""
+
+
 class DataError(MlobsError):
     """Rows that were handed over don't have the declared form (column missing, wrong type, wrong length)."""
 

@@ -299,7 +299,7 @@ def _speaking() -> Iterator[None]:
         raise refused("the query was cancelled", error) from error
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise refused(str(error), error, unknown=True) from error
-    except duckdb.ConversionException as error:
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise refused(f"a value can't be converted: {_first(error)}", error, misfit=True) from error
     except duckdb.OutOfMemoryException as error:
         raise refused(f"out of memory: {_first(error)}", error) from error

@@ -37,7 +37,7 @@ _ZONE = "spark.sql.session.timeZone"
 _MERGE_FORMATS = ("delta", "iceberg")
 _FILE_FORMATS = ("parquet", "orc")
 _UNKNOWN = ("TABLE_OR_VIEW_NOT_FOUND", "UNRESOLVED_COLUMN", "SCHEMA_NOT_FOUND")
-_MISFIT = ("CAST_INVALID_INPUT", "CAST_OVERFLOW", "NUMERIC_VALUE_OUT_OF_RANGE", "ARITHMETIC_OVERFLOW")
+_MISFIT = ("CAST_INVALID_INPUT", "CAST_OVERFLOW", "NUMERIC_VALUE_OUT_OF_RANGE", "ARITHMETIC_OVERFLOW", "DIVIDE_BY_ZERO")
 
 NEW = "__mlobs_new"
 """Ending of the table that a landing writes before it takes the old one's place."""

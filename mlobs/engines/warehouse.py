@@ -16,7 +16,7 @@ from mlobs.engines.column_types import kind_of
 from mlobs.engines.forms import Forms
 from mlobs.engines.protocol import Landing, Source, table_node
 from mlobs.engines.results import as_frame
-from mlobs.errors import WarehouseError, nearest
+from mlobs.errors import UnfitValue, WarehouseError, nearest
 from mlobs.spec import FieldKind, Table
 from mlobs.windows import Window
 
@@ -75,7 +75,8 @@ class Warehouse(ABC):
             return self._rows(text)
         except RefusedError as refused:
             tree = None if isinstance(query, str) else query
-            raise WarehouseError(self._explained(refused, tree)) from refused.cause
+            kind = UnfitValue if refused.misfit else WarehouseError
+            raise kind(self._explained(refused, tree)) from refused.cause
 
     def fetch(self, table: Table, window: Window | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
         source = Source.table(table.path)

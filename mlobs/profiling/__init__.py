@@ -18,7 +18,8 @@ from mlobs.profiling.learning import fits, learn
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import PAST, Reference, blank
-from mlobs.profiling.scanning import Request, condition
+from mlobs.profiling.refusals import told
+from mlobs.profiling.scanning import Request, check_condition, condition
 from mlobs.profiling.watching import Watched
 from mlobs.spec import Table
 from mlobs.windows import Window, instant
@@ -65,12 +66,12 @@ def profile(
         raise ProfileError(f"profile() takes {', '.join(sorted(learning))} from the reference: leave them out")
     engine, source = open_data(data)
     windows = [Window.of(window)] if window is not None else []
-    request = _request(
-        engine, source, reference, windows, condition(engine, where), None if now is None else instant(now)
-    )
-    return next(
-        iter(made_profiles(engine, request, reference.key, reference.profile.table, reference.fingerprint).values())
-    )
+    with told(engine, source, windows):
+        request = _request(
+            engine, source, reference, windows, condition(engine, where), None if now is None else instant(now)
+        )
+        made = made_profiles(engine, request, reference.key, reference.profile.table, reference.fingerprint)
+    return next(iter(made.values()))
 
 
 def profile_table(
@@ -88,8 +89,10 @@ def profile_windows(
     Raises:
         ProfileError: windows overlap, or the reference was learned with another time column.
     """
-    request = _table_request(engine, table, windows, reference, where)
-    made = made_profiles(engine, request, table.keys, table.id, reference.fingerprint)
+    spans, source = disjoint([Window.of(w) for w in windows]), Source.table(table.path)
+    with told(engine, source, spans, f"table {table.id!r}"):
+        request = _request(engine, source, reference, spans, condition(engine, where), None)
+        made = made_profiles(engine, request, table.keys, table.id, reference.fingerprint)
     return {w: p for w, p in made.items() if w is not None}
 
 
@@ -97,11 +100,12 @@ def learn_reference(
     engine: Engine, table: Table, windows: Sequence[Any] = (), *, where: str | None = None, past: datetime = PAST
 ) -> Reference:
     """Freeze a reference from the rows of a warehouse table that lie in `windows` (all rows without any)."""
-    spans = disjoint([Window.of(w) for w in windows]) if windows else []
-    return learn(
-        engine, Source.table(table.path), fields=table.fields or None, time=table.time, key=table.keys, segments=table.segments,
-        where=condition(engine, where), past=past, windows=spans, label=table.id,
-    )  # fmt: skip
+    spans, source = disjoint([Window.of(w) for w in windows]) if windows else [], Source.table(table.path)
+    with told(engine, source, spans, f"table {table.id!r}"):
+        return learn(
+            engine, source, fields=table.fields or None, time=table.time, key=table.keys, segments=table.segments,
+            where=condition(engine, where), past=past, windows=spans, label=table.id,
+        )  # fmt: skip
 
 
 def explain_sql(
@@ -116,13 +120,6 @@ def explain_sql(
     return ";\n\n".join(watched.texts)
 
 
-def _table_request(
-    engine: Engine, table: Table, windows: Sequence[Any], reference: Reference, where: str | None
-) -> Request:
-    spans = disjoint([Window.of(w) for w in windows])
-    return _request(engine, Source.table(table.path), reference, spans, condition(engine, where), None)
-
-
 def _request(
     engine: Engine,
     source: Source,
@@ -132,9 +129,11 @@ def _request(
     now: datetime | None,
 ) -> Request:
     columns, kinds = engine.columns(source), engine.kinds(source)
+    check_condition(where, columns, source.label)
     if windows and (reference.time is None or reference.time not in columns):
         raise ProfileError(
-            f"{source.label}: a window selects rows by the time column, and {reference.time or 'none'!r} isn't there:"
+            f"{source.label}: window {windows[0]} selects rows by the time column, and {reference.time or 'none'!r} isn't"
+            " there:"
             " learn the reference with time=..., or leave the window out"
         )
     frames = {n: blank(s) for n, s in reference.profile.fields.items() if n in columns and fits(s.kind, kinds[n])}

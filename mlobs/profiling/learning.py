@@ -25,7 +25,7 @@ from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.scanning import HASHED, TEXTS, Request, combinations
+from mlobs.profiling.scanning import HASHED, TEXTS, Request, check_condition, combinations
 from mlobs.profiling.surveying import distinct_texts, histograms, level_counts, row_count
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (
@@ -70,6 +70,7 @@ def learn(
     for name in (*key, *segments, *([time] if time else [])):
         if name not in columns:
             raise ProfileError(f"{source.label} has no column {name!r}; {nearest(name, columns)}")
+    check_condition(where, columns, source.label)
     chosen = {f.name: kind_of(f, kinds[f.name], columns[f.name], source.label) for f in declared}
     sensitive = {f.name for f in declared if f.sensitive}
     base = Request(source, {}, columns, kinds, windows, time, where)

@@ -76,21 +76,17 @@ class Reference:
         """
         from mlobs.engines import open_data
         from mlobs.profiling.learning import learn
+        from mlobs.profiling.refusals import told
         from mlobs.profiling.scanning import condition
 
         engine, source = open_data(data)
         keys = (key,) if isinstance(key, str) else tuple(key or ())
         split = (segments,) if isinstance(segments, str) else tuple(segments)
-        return learn(
-            engine,
-            source,
-            fields=fields,
-            time=time,
-            key=keys,
-            segments=split,
-            where=condition(engine, where),
-            past=past,
-        )
+        with told(engine, source, ()):
+            return learn(
+                engine, source, fields=fields, time=time, key=keys, segments=split,
+                where=condition(engine, where), past=past,
+            )  # fmt: skip
 
     @property
     def fingerprint(self) -> str:

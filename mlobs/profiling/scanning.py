@@ -19,7 +19,7 @@ from sqlglot.errors import SqlglotError
 
 from mlobs.engines.column_types import data_type
 from mlobs.engines.protocol import Engine, Source
-from mlobs.errors import ProfileError
+from mlobs.errors import ProfileError, nearest
 from mlobs.profiling import assemble, queries
 from mlobs.profiling.assemble import Answer, FollowUps
 from mlobs.profiling.grouping import Combination, Segmentation, after_window, window_number
@@ -578,3 +578,18 @@ def condition(engine: Engine, where: str | None) -> tuple[Node, ...]:
     except SqlglotError as error:
         raise ProfileError(f"where={where!r} is no SQL condition ({str(error).splitlines()[0]})") from error
     return (exp.Paren(this=tree),)
+
+
+def check_condition(where: Sequence[Node], columns: Mapping[str, str], label: str) -> None:
+    """Refuse a condition on a column that isn't there, before anything runs.
+
+    Raises:
+        ProfileError: names the column and the nearest one.
+    """
+    known = {name.casefold() for name in columns}
+    for node in where:
+        for found in node.find_all(exp.Column):
+            if not found.table and not found.find_ancestor(exp.Query) and found.name.casefold() not in known:
+                raise ProfileError(
+                    f"{label}: where= names an unknown column {found.name!r}; {nearest(found.name, columns)}"
+                )
