@@ -15,7 +15,6 @@ BROKEN_WHEN_HIGH = frozenset(
         "blank_rate",
         "null_keyword_rate",
         "duplicate_rate",
-        "overlap_rate",
         "future_rate",
         "unix_zero_rate",
         "new_shape_rate",
@@ -23,10 +22,9 @@ BROKEN_WHEN_HIGH = frozenset(
 )
 """Metrics whose rise means that rows are broken, whatever the world does."""
 
-TOLERATED = frozenset({"null_rate", "null_alone_rate", "repeat_rate"})
-SURGE = 0.05
-"""Missing values and rows that repeat another are broken data when their share rises by this much; models live with a few
-more of them, and two rows may be alike by chance."""
+TOLERATED = {"null_rate": 0.05, "null_alone_rate": 0.05, "repeat_rate": 0.05, "overlap_rate": 0.2}
+"""Metrics whose rise by so much means broken data: models live with a few more missing values, and rows may be alike by
+chance, those of two days more easily (calm weather, a feed that is silent), while a repeated delivery repeats most of them."""
 
 
 EXTREMES = frozenset({"min", "max", "length_min", "length_max"})
@@ -37,8 +35,8 @@ FAR = 2.0
 def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
-    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values or repeated rows that rises by
-    `SURGE`; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or category);
+    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values or repeated rows that rises by what
+    `TOLERATED` says; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or category);
     a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another mean, a new
     category, a tilted mix or a new record are warnings.
 
@@ -49,7 +47,7 @@ def severity_of(metric: str, segment: str, value: float, expected: Range) -> Sev
     if metric in BROKEN_WHEN_HIGH:
         broken = value > center
     elif metric in TOLERATED:
-        broken = value >= center + SURGE
+        broken = value >= center + TOLERATED[metric]
     elif metric == "rows":
         broken = value < (0.5 if segment else 0.9) * center
     elif metric == "share":

@@ -47,6 +47,11 @@ ROUNDS = 6
 """Most rounds in which a grid is refined."""
 
 
+COMBINATIONS = 1e12
+"""So many combinations of values tell rows apart: a million rows, each with each other, collide once by chance.
+
+Source: the birthday bound, n^2 / (2 * combinations)."""
+
 WORTHWHILE = 0.001
 """Least share of rows that makes a text a known level, in a field with very many texts."""
 
@@ -95,6 +100,11 @@ def learn(
     hashed = telling_apart(fineness)
     request = replace(base, frames=frames, segmentation=split, hashed=hashed)
     draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
+    fineness.update({n: round(s.distinct) for n, s in draft.fields.items() if isinstance(s, NumericState) and s.finite})
+    if telling_apart(fineness) != hashed:  # the histograms had only ranked the fields
+        hashed = telling_apart(fineness)
+        request = replace(request, hashed=hashed)
+        draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
     pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
     frames = {name: settled(draft.fields[name], frames[name]) for name in frames}
     stated = {
@@ -202,18 +212,22 @@ def learned_levels(engine: Engine, base: Request, names: Sequence[str], sensitiv
 
 
 def telling_apart(fineness: Mapping[str, int]) -> tuple[str, ...]:
-    """The fields whose values together tell rows apart: the finest ones, three to eight, until enough combinations.
+    """The fields whose values together tell rows apart: the finest ones, up to eight, until enough combinations.
+
+    Enough are `COMBINATIONS` without the finest field, so that rows differ also while one of the fields is missing.
 
     >>> telling_apart({"x": 1_000_300, "y": 1_000_200, "z": 1_000_100, "origin": 3})
     ('x', 'y', 'z')
+    >>> telling_apart({"pressure": 400, "humid": 2500, "minutes": 380, "temp": 130, "dest": 40, "origin": 3})
+    ('humid', 'pressure', 'minutes', 'temp', 'dest', 'origin')
     """
     chosen: list[str] = []
     combinations = 1.0
     for name in sorted(fineness, key=lambda n: -fineness[n])[:HASHED]:
-        if len(chosen) >= 3 and combinations >= 1e15:
+        if combinations >= COMBINATIONS:
             break
+        combinations *= max(fineness[name], 1) if chosen else 1
         chosen.append(name)
-        combinations *= max(fineness[name], 1)
     return tuple(chosen)
 
 
