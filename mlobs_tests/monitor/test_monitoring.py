@@ -134,6 +134,27 @@ def test_a_missing_column_is_named_by_schema_and_lands_as_nulls(shop):
     assert ("schema", "wait", "column_removed") in failed
 
 
+@pytest.mark.parametrize(
+    ("value", "metrics"),
+    [(np.nan, {"null_rate", "nan_rate"}), (None, {"null_rate"}), (np.inf, {"inf_rate"}), (3.5, {"distinct"})],
+    ids=["nan", "null", "inf", "constant"],
+)
+def test_a_field_of_one_value_fails_and_blocks(shop, value, metrics):
+    """All NaN, all null, all infinite, or frozen to an ordinary number."""
+    window = Window.day(START + 40 * DAY)
+    shop.broken[window.key] = lambda rows: rows.assign(wait=np.array([value] * len(rows), float))
+    errors = {v.metric for v in shop.day(40) if v.field == "wait" and v.severity == "error"}
+    assert errors & metrics, errors
+    assert shop.monitoring.blocked(shop.model, window)
+
+
+def test_a_retyped_column_is_named_and_nothing_is_changed(shop):
+    shop.broken[Window.day(START + 40 * DAY).key] = lambda rows: rows.assign(wait="a while")
+    with pytest.raises(DataError, match="wait"):
+        shop.day(40)
+    assert len(shop.monitoring.engine.fetch(shop.orders)) == 40 * 200
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_an_empty_or_single_row_window_is_a_failed_volume(shop, rows):
     shop.broken[Window.day(START + 40 * DAY).key] = lambda frame: frame.iloc[:rows]
