@@ -16,7 +16,7 @@ from mlobs.states import CategoricalState, Grid, Levels, NumericState
 from mlobs.states import distinct as sketches
 from mlobs.states.categorical import Values
 from mlobs.states.grid import HALF, LARGEST
-from mlobs.states.numeric import confined, merged_moments
+from mlobs.states.numeric import EXACT_BINS, rounded_outwards
 
 Key = tuple[int, int]
 """(group, field number)."""
@@ -24,6 +24,9 @@ Key = tuple[int, int]
 Columns = Mapping[str, NDArray[Any]]
 
 _FIELDS = 1 << 16
+
+_BINS = 1 << 11
+"""More than there are bins and codes of values that are off the grid."""
 
 _NOT_SORTED = frozenset({"p", "f", "g", "h", "some"})
 """Columns that runs of a group and field have no use for."""
@@ -56,7 +59,10 @@ class Answer:
     def runs(self, *, by_bin: bool = False) -> tuple[Answer, list[tuple[int, int, int, int]]]:
         """Rows sorted by group and field (and bin); and (group, field, start, stop) of each group and field."""
         key = self["g"] * _FIELDS + self["f"]
-        order = np.lexsort((self["b"], key)) if by_bin else np.argsort(key, kind="stable")
+        # one whole number to sort by, the NULL bin last
+        order = np.argsort(
+            key * _BINS + np.where(np.isnan(self["b"]), _BINS - 1, self["b"] + HALF).astype(np.int64) if by_bin else key
+        )
         rows = Answer({n: a[order] for n, a in self.columns.items() if n not in _NOT_SORTED}, self.texts)
         if not len(key):
             return rows, []
@@ -102,43 +108,130 @@ class FollowUps:
 
 def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
     """Part -> fields for which the lenient query's bins don't tell enough."""
-    found: dict[int, set[int]] = {
-        p: set() for p in (queries.ZEROS, queries.NEGATIVES, queries.BELOW, queries.ABOVE, queries.SPECIAL)
-    }
     b, f, lo, hi = numeric["b"], numeric["f"], numeric["lo"], numeric["hi"]
-    unbinned = np.isnan(b)
-    special = set(f[unbinned & numeric["some"]].tolist())
-    found[queries.SPECIAL] = special
+    binned = ~np.isnan(b)
+    zero, low, high = (np.full(max(grids, default=0) + 1, np.nan) for _ in range(3))
     for at, grid in grids.items():
-        mine = (f == at) & ~unbinned
-        zero = int(grid.bins(np.zeros(1))[0])
-        at_zero = mine & (b == zero)
-        if at in special:
-            for part in (queries.NEGATIVES, queries.BELOW, queries.ABOVE):
-                found[part].add(at)
-        if (at_zero & (lo <= 0) & (hi >= 0) & (lo != hi)).any():
-            found[queries.ZEROS].add(at)
-        if (at_zero & (lo < 0) & (hi >= 0)).any():
-            found[queries.NEGATIVES].add(at)
-        if grid.low == grid.low:
-            if (mine & (lo < grid.low) & (hi >= grid.low)).any():
-                found[queries.BELOW].add(at)
-            if (mine & (hi > grid.high) & (lo <= grid.high)).any():
-                found[queries.ABOVE].add(at)
-    return found
+        zero[at], low[at], high[at] = float(grid.bins([0.0])[0]), grid.low, grid.high
+    special = set(f[~binned & numeric["some"]].tolist())
+    here = np.flatnonzero(b == zero[f])
+    zf, zlo, zhi = f[here], lo[here], hi[here]
+    return {
+        queries.ZEROS: set(zf[(zlo <= 0) & (zhi >= 0) & (zlo != zhi)].tolist()),
+        queries.NEGATIVES: special | set(zf[(zlo < 0) & (zhi >= 0)].tolist()),
+        queries.BELOW: special | set(f[binned & (lo < low[f]) & (hi >= low[f])].tolist()),
+        queries.ABOVE: special | set(f[binned & (hi > high[f]) & (lo <= high[f])].tolist()),
+        queries.SPECIAL: special,
+    }
 
 
 def numeric_states(numeric: Answer, grids: Mapping[int, Grid]) -> dict[Key, NumericState]:
     """States of every group and numeric field, as far as their bins tell; see `followed_up`."""
     rows, runs = numeric.runs(by_bin=True)
-    names = [name for name in queries.NUMBERS if name in rows.columns]
-    guarded = "k1" in names and bool(np.isfinite(rows["k1"]).any())
-    states: dict[Key, NumericState] = {}
-    for g, f, start, stop in runs:
-        a = {name: rows[name][start:stop] for name in names}
-        state = _guarded(grids[f], a) if guarded else _lenient(grids[f], a)
-        states[g, f] = with_single_values(state)
+    if not runs:
+        return {}
+    states = _binned(rows, runs, grids)
+    if "k1" in rows.columns and np.isfinite(rows["k1"]).any():
+        names = ("b", "n", "s1", "lo", "hi", "k1", "k2", "k3", "k4")
+        for (g, f, start, stop), state in zip(runs, list(states.values()), strict=True):
+            states[g, f] = with_single_values(_guarded(state, {name: rows[name][start:stop] for name in names}))
     return states
+
+
+def _binned(
+    rows: Answer, runs: Sequence[tuple[int, int, int, int]], grids: Mapping[int, Grid]
+) -> dict[Key, NumericState]:
+    """The states of values on the grid, of all runs at once; counts that a bin holds only in part are left to follow-ups."""
+    g, f, start, stop = np.array(runs, np.int64).T
+    total = np.add.reduceat(rows["n"], start)
+    nulls = np.add.reduceat(np.where(np.isnan(rows["b"]), rows["n"], 0), start)
+    keys = list(zip(g.tolist(), f.tolist(), strict=True))
+    states = {
+        key: NumericState(grids[key[1]], n, none, exact_distinct=0)
+        for key, n, none in zip(keys, total.tolist(), nulls.tolist(), strict=True)
+    }
+    of, a = _inside(np.repeat(np.arange(len(runs)), stop - start), rows)
+    if not len(of):
+        return states
+    first = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]]))
+    last = np.append(first[1:], len(of)) - 1
+    size = last - first + 1
+    used = [grids[int(at)] for at in f[of[first]]]
+    frame = np.array([(grid.centre, grid.scale, grid.low, grid.high) for grid in used]).T
+    centre, scale, low, high = np.repeat(frame, size, axis=1)
+    counts, lows, highs = a["n"], a["lo"] + 0.0, a["hi"] + 0.0
+
+    def rows_where(mask: NDArray[np.bool_]) -> list[int]:
+        found: list[int] = np.add.reduceat(np.where(mask, counts, 0), first).tolist()
+        return found
+
+    mean, m2 = _moments(first, size, counts.astype(np.float64), a["s1"], a["s2"])
+    m2[np.maximum(np.abs(lows[first]), np.abs(highs[last])) > LARGEST] = math.inf
+    mean += frame[0]
+    single = np.add.reduceat((lows != highs).astype(np.int64), first) == 0
+    zeros, negatives = rows_where((lows == 0) & (highs == 0)), rows_where(highs < 0)
+    below, above = rows_where(highs < low), rows_where(lows > high)
+    ends = rounded_outwards(centre, scale, a["b"], lows, highs)
+    for at, run in enumerate(of[first].tolist()):
+        mine = slice(int(first[at]), int(last[at]) + 1)
+        exact = size[at] <= EXACT_BINS
+        states[keys[run]] = NumericState(
+            used[at], int(total[run]), int(nulls[run]), zeros=zeros[at], negatives=negatives[at], below=below[at],
+            above=above[at], mean=float(mean[at]), m2=float(m2[at]), low=float(lows[mine.start]), high=float(highs[last[at]]),
+            bins=a["b"][mine].copy(), counts=counts[mine].copy(), lows=(lows if exact else ends[0])[mine].copy(),
+            highs=(highs if exact else ends[1])[mine].copy(),
+            exact_distinct=int(size[at]) if exact and single[at] else -1,
+        )  # fmt: skip
+    return states
+
+
+def _inside(of: NDArray[np.int64], rows: Answer) -> tuple[NDArray[np.int64], Columns]:
+    """The rows on the grid and the run of each, with bins from -HALF to HALF - 1.
+
+    Very far from the centre, rounding gives one more bin at each end.
+    """
+    on_grid = rows["b"] < queries.NAN
+    of = of[on_grid]
+    a = {name: rows[name][on_grid] for name in queries.LENIENT_BINS}
+    b = np.clip(a["b"], -HALF, HALF - 1).astype(np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], (of[1:] != of[:-1]) | (b[1:] != b[:-1])])) if len(b) else b
+    if len(starts) < len(b):
+        a = {name: np.add.reduceat(array, starts) for name, array in a.items() if name not in ("lo", "hi")} | {
+            "lo": np.minimum.reduceat(a["lo"], starts),
+            "hi": np.maximum.reduceat(a["hi"], starts),
+        }
+    return of[starts], {**a, "b": b[starts], "n": a["n"].astype(np.int64)}
+
+
+def _moments(
+    first: NDArray[np.int64],
+    size: NDArray[np.int64],
+    n: NDArray[np.float64],
+    s1: NDArray[Any],
+    s2: NDArray[Any],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean deviation from the centre, and squared deviations, of each run of bins; as `states.numeric.merged_moments`."""
+
+    def added(values: NDArray[Any]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.add.reduceat(values, first)
+        return found
+
+    def spread(values: NDArray[Any]) -> NDArray[Any]:
+        return np.repeat(values, size)
+
+    with np.errstate(all="ignore"):
+        mean = s1 / n
+        inside = np.maximum(s2 - s1 * mean, 0.0)
+        weight = n / spread(added(n))
+        most = n == spread(np.maximum.reduceat(n, first))
+        shift = spread(np.minimum.reduceat(np.where(most, mean, math.inf), first))
+        together = shift[first] + added(weight * (mean - shift))
+        m2 = added(inside) + added(n * (mean - spread(together)) ** 2)
+        large = np.maximum.reduceat(np.abs(mean), first) > LARGEST
+        if large.any():  # differences may overflow where the weighted sum doesn't
+            together = np.where(large, added(weight * mean), together)
+            m2 = np.where(large, np.where((size > 1) | np.isinf(added(inside)), math.inf, added(inside)), m2)
+    return together, m2
 
 
 def followed_up(states: Mapping[Key, NumericState], follow_ups: FollowUps) -> dict[Key, NumericState]:
@@ -174,59 +267,6 @@ def single_valued(state: NumericState) -> int:
     if state.lows.dtype != np.float64 or not np.array_equal(state.lows, state.highs):
         return -1
     return len(state.bins) + sum(1 for n in (state.nans, state.positive_inf, state.negative_inf) if n)
-
-
-def _lenient(grid: Grid, a: Columns) -> NumericState:
-    rows, nulls = int(a["n"].sum()), 0
-    if np.isnan(a["b"][-1]):  # sorted last
-        nulls = int(a["n"][-1])
-        a = {name: array[:-1] for name, array in a.items()}
-    return _binned(grid, rows, nulls, a)
-
-
-def _binned(grid: Grid, rows: int, nulls: int, a: Columns) -> NumericState:
-    """The state of values on the grid; counts that a bin holds only in part are left to the follow-ups."""
-    if not len(a["n"]):
-        return NumericState(grid, rows, nulls)
-    a = _inside(a)
-    bins, counts = a["b"].astype(np.int64), a["n"].astype(np.int64)
-    lows, highs = a["lo"] + 0.0, a["hi"] + 0.0
-    mean, m2 = _moments(counts.astype(np.float64), a["s1"], a["s2"], lows, highs)
-    below = above = 0
-    if grid.low == grid.low:
-        below, above = int(counts[highs < grid.low].sum()), int(counts[lows > grid.high].sum())
-    kept = confined(grid, bins, lows, highs)
-    return NumericState(
-        grid, rows, nulls, zeros=int(counts[(lows == 0) & (highs == 0)].sum()), negatives=int(counts[highs < 0].sum()),
-        below=below, above=above, mean=grid.centre + mean, m2=m2, low=float(lows[0]), high=float(highs[-1]),
-        bins=bins, counts=counts, lows=kept[0], highs=kept[1],
-    )  # fmt: skip
-
-
-def _inside(a: Columns) -> Columns:
-    """Rows of the grid with bins from -HALF to HALF - 1: very far from the centre, rounding gives one more at each end."""
-    b = np.clip(a["b"], -HALF, HALF - 1)
-    if b[0] == a["b"][0] and b[-1] == a["b"][-1]:
-        return a
-    starts = np.flatnonzero(np.concatenate([[True], b[1:] != b[:-1]]))
-    joined = {name: np.add.reduceat(array, starts) for name, array in a.items()}
-    return {
-        **joined,
-        "b": b[starts],
-        "lo": np.minimum.reduceat(a["lo"], starts),
-        "hi": np.maximum.reduceat(a["hi"], starts),
-    }
-
-
-def _moments(
-    n: NDArray[np.float64], s1: NDArray[Any], s2: NDArray[Any], lows: NDArray[Any], highs: NDArray[Any]
-) -> tuple[float, float]:
-    """Mean deviation from the centre, and squared deviations, of all bins together."""
-    with np.errstate(all="ignore"):
-        mean, m2 = merged_moments(n, s1 / n, np.maximum(s2 - s1 * (s1 / n), 0.0))
-    if len(lows) and max(abs(float(lows[0])), abs(float(highs[-1]))) > LARGEST:
-        m2 = math.inf
-    return mean, m2
 
 
 def _off_grid(state: NumericState, a: Columns) -> NumericState:
@@ -281,13 +321,12 @@ def _with_moments(state: NumericState, better: tuple[int, float, float] | None) 
     return replace(state, mean=better[1], m2=better[2])
 
 
-def _guarded(grid: Grid, a: Columns) -> NumericState:
-    """The state of a guarded query's rows, whose bins tell everything."""
-    b, n = a["b"], a["n"]
-    on_grid = b < queries.NAN
-    state = _binned(grid, int(n.sum()), int(n[np.isnan(b)].sum()), {name: array[on_grid] for name, array in a.items()})
-    state = _off_grid(state, {name: array[b >= queries.NAN] for name, array in a.items()})
-    known = grid.low == grid.low
+def _guarded(state: NumericState, a: Columns) -> NumericState:
+    """The state with what the guarded query's bins tell beside."""
+    off = a["b"] >= queries.NAN
+    state = replace(state, nulls=int(a["n"][np.isnan(a["b"])].sum()))
+    state = _off_grid(state, {name: array[off] for name, array in a.items()})
+    known = state.grid.low == state.grid.low
     return replace(
         state,
         zeros=int(np.nansum(a["k1"])),

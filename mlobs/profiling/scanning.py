@@ -127,18 +127,17 @@ class Groups:
 
     def __init__(self, segments: int) -> None:
         self.segments = segments
+        self.size = 1 << 20 if segments else 1
         self.combinations: dict[Combination, int] = {}
 
     def number(self, table: Any) -> NDArray[np.int64]:
         """The group of each row of an answer; negative for rows outside all windows."""
         window = np.asarray(table.column("g").to_numpy(), np.int64)
         if not self.segments:
-            return window * self.size
+            return window
         parts = [table.column(f"u{i}").to_pylist() for i in range(1, self.segments + 1)]
         at = [self.combinations.setdefault(c, len(self.combinations)) for c in zip(*parts, strict=True)]
         return window * self.size + np.array(at, np.int64)
-
-    size = 1 << 20
 
     def split(self, group: int) -> tuple[int, Combination]:
         """(window, combination) of a group."""
@@ -474,11 +473,10 @@ def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Sca
         return Scanned(list(groups), {}, {})
     found = answer(engine.run(queries.union(texts)), Groups(0))
     names = list(request.frames)
-    distinct = {(g // Groups.size, names[f]): n for (g, f), n in found.part(queries.EXACT).counts().items()}
+    distinct = {(g, names[f]): n for (g, f), n in found.part(queries.EXACT).counts().items()}
     by_window: dict[int, dict[int, int]] = {w: {} for w in rows}
     part = found.part(queries.ROWS)
-    for g, h, n in zip(part["g"].tolist(), part["h"].tolist(), part["n"].tolist(), strict=True):
-        window = g // Groups.size
+    for window, h, n in zip(part["g"].tolist(), part["h"].tolist(), part["n"].tolist(), strict=True):
         if window in limits and h < limits[window]:
             by_window[window][h] = n
     family = f"{engine.dialect}:{','.join(hashed)}"
@@ -504,7 +502,7 @@ def answer(table: Any, numbering: Groups) -> Answer:
         elif name in ("p", "f", "n"):
             columns[name] = np.asarray(array.to_numpy(), np.int64)
         elif name in queries.NUMBERS:
-            if name == "b":
+            if name == "b" and ("s1" not in table.column_names or columns["p"].max(initial=0) >= queries.SKETCH):
                 columns["h"] = np.asarray(array.fill_null(0).to_numpy(), np.int64)  # row hashes need all 63 bits
                 if "s1" not in table.column_names:
                     continue

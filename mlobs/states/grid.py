@@ -10,6 +10,7 @@ engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ SMALLEST = 1e-140
 """Where an engine raises on underflow, values below this magnitude are binned as 0."""
 
 _CONFINED = HALF - 2
+
+
+def position(x: Any, centre: Any, scale: Any) -> Floats:
+    """Where values lie on grids of that centre and scale (numbers, or an array each); see `Grid.position`."""
+    with np.errstate(all="ignore"):
+        d = np.asarray(x, dtype=np.float64) - centre
+        result: Floats = HALF * d / (scale + np.abs(d))
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +102,7 @@ class Grid:
 
     def position(self, x: Floats) -> Floats:
         """Where values lie on the grid, in units of bins: [-HALF, HALF], NaN for NaN and infinities."""
-        with np.errstate(all="ignore"):
-            d = np.asarray(x, dtype=np.float64) - self.centre
-            result: Floats = HALF * d / (self.scale + np.abs(d))
-            return result
+        return position(x, self.centre, self.scale)
 
     def bins(self, x: Floats | list[float]) -> Ints:
         """The fine bin of finite values, as the engines compute it."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mlobs.errors import ProfileError
 from mlobs.states import distinct as sketches
-from mlobs.states.grid import HALF, LARGEST, Floats, Grid, Ints
+from mlobs.states.grid import HALF, LARGEST, Floats, Grid, Ints, position
 
 EXACT_BINS = 24
 """Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/7 of the bin."""
@@ -353,11 +353,20 @@ def confined(
     """
     if lows.dtype == np.uint8 or (len(bins) <= EXACT_BINS and not always):
         return lows, highs
-    inside = (grid.position(np.concatenate([lows, highs])) - np.concatenate([bins, bins])) * float(STEPS)
+    return rounded_outwards(grid.centre, grid.scale, bins, lows, highs)
+
+
+def rounded_outwards(
+    centre: Any, scale: Any, bins: Ints, lows: Floats, highs: Floats
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Values as positions inside their bins; `centre` and `scale` of the grid are numbers, or arrays as `bins`."""
     outer = np.where(bins < 0, 0.0, float(STEPS))
-    inside = np.clip(np.where(np.isfinite(inside), inside, np.concatenate([outer, outer])), 0.0, float(STEPS))
-    size = len(bins)
-    return np.floor(inside[:size]).astype(np.uint8), np.ceil(inside[size:]).astype(np.uint8)
+
+    def inside(x: Floats) -> Floats:
+        found = (position(x, centre, scale) - bins) * float(STEPS)
+        return np.clip(np.where(np.isfinite(found), found, outer), 0.0, float(STEPS))
+
+    return np.floor(inside(lows)).astype(np.uint8), np.ceil(inside(highs)).astype(np.uint8)
 
 
 def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
