@@ -1,6 +1,7 @@
 # make demo  replays JetBlue's 2013 through Dagster (UNTIL=2013-12-31 the whole year, DAYS=30 a short look)
 # make test  runs the tests
-# Both make .venv here first and install what they need; nothing outside this folder is touched.
+# make spark runs the tests of engines and profiles on a real Spark session (needs Java; installs pyspark)
+# All make .venv here first and install what they need; nothing outside this folder is touched.
 
 PYTHON ?= python3
 UNTIL ?= 2013-09-30
@@ -10,7 +11,7 @@ ENGINES ?= duckdb
 
 bin := .venv/bin
 
-.PHONY: demo test lint types imports docs check ui clean help
+.PHONY: demo test spark lint types imports docs check ui clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,6 +29,10 @@ demo: .venv/installed
 
 test: .venv/installed
 	@MLOBS_TEST_ENGINES=$(ENGINES) $(bin)/python -m pytest -n 2 --dist loadfile
+
+spark: .venv/installed
+	@$(bin)/uv pip install --quiet --compile-bytecode --python $(bin)/python --constraint .ci/constraints.txt --editable '.[dev,spark]'
+	@MLOBS_TEST_ENGINES=spark $(bin)/python -m pytest -m spark
 
 ui:
 	@$(bin)/mlobs demo --ui --output $(OUTPUT)

@@ -1,7 +1,7 @@
 """Fixtures for every room: `engine` runs a test on DuckDB, Postgres and Spark, all of them real and started here.
 
-MLOBS_TEST_ENGINES (comma list) says which; without it duckdb and postgres, and spark too where CI is set. An engine that
-is asked for and can't be started fails the test; mlobs_tests/services.sh installs what is missing on Debian.
+MLOBS_TEST_ENGINES (comma list) says which; without it duckdb and postgres. Tests that need Spark are marked `spark`, so that
+`make spark` runs these alone, in one session. An engine that is asked for and can't be started fails the test; mlobs_tests/services.sh installs what is missing on Debian.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KNOWN = ("duckdb", "postgres", "spark")
 def wanted_engines() -> list[str]:
     """The engines that tests run on."""
     listed = os.environ.get("MLOBS_TEST_ENGINES")
-    names = (listed or "duckdb,postgres" + (",spark" if os.environ.get("CI") else "")).split(",")
+    names = (listed or "duckdb,postgres").split(",")
     found = [name.strip() for name in names if name.strip()]
     unknown = sorted(set(found) - set(KNOWN))
     if unknown or not found:
@@ -44,7 +44,11 @@ def wanted_engines() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests of a service that MLOBS_TEST_ENGINES leaves out."""
+    """Mark the tests that need Spark, and leave out those of a service that MLOBS_TEST_ENGINES leaves out."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if params.get("engine") == "spark" or "spark_home_session" in getattr(item, "fixturenames", ()):
+            item.add_marker("spark")
     services = {"postgres": "postgres_server", "spark": "spark_home_session"}
     absent = {fixture for name, fixture in services.items() if name not in wanted_engines()}
     left_out = [item for item in items if absent & set(getattr(item, "fixturenames", ()))]
