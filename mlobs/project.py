@@ -44,6 +44,8 @@ class Project:
         tracking: URI of the MLflow store and registry.
         routes: where alerts go.
         report_dir: folder the HTML report is written to.
+        report_url: where that folder is served, for links in messages and in Dagster; "" links to the folder itself.
+        ui: address of Dagster's UI, for links in messages.
         clock: tells `now`; None means the wall clock of whoever acts. A replay passes its own.
         root: folder that relative paths in the URLs and `report_dir` start from; None means the working directory, or
             for a project found through pyproject.toml the folder of that file.
@@ -63,6 +65,8 @@ class Project:
     tracking: str = "sqlite:///data/mlflow.db"
     routes: tuple[Route, ...] = ()
     report_dir: str | Path = "report"
+    report_url: str = ""
+    ui: str = ""
     clock: Callable[[], datetime] | None = field(default=None, compare=False, repr=False)
     root: Path | None = None
 
@@ -112,13 +116,11 @@ class Project:
             return alike[0]
         raise SpecError(f"no table {name!r} in this project; {nearest(name, known)}")
 
-    def lineage(self) -> dict[str, tuple[str, ...]]:
+    def lineage(self) -> dict[str, list[str]]:
         """Table or performance -> what it is made of, in the names that verdicts carry."""
-        edges: dict[str, list[str]] = {name: [] for name in self.tables}
-        for model in self.models:
-            edges[model.predictions.id].append(model.features.id)
-            edges[f"{model.name}.performance"] = [model.predictions.id, model.actuals.id]
-        return {name: tuple(dict.fromkeys(sources)) for name, sources in edges.items()}
+        from mlobs.incidents import lineage_of
+
+        return lineage_of(self.models)
 
     # Where it lives
 
@@ -141,7 +143,8 @@ class Project:
             "history": self.placed(self.history),
             "tracking": self.placed(self.tracking),
             "routes": self.routes,
-            "report": str(self.report_folder),
+            "report": self.report_url or str(self.report_folder),
+            "ui": self.ui,
         }
         return given | ({"clock": self.clock} if self.clock else {})
 

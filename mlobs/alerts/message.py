@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
@@ -27,7 +27,7 @@ LONGEST = 500
 
 @dataclass(frozen=True)
 class Link:
-    """A place to look: a check's page, a run, the report."""
+    """A place to look: a check's page, a run, the report. One that is no web address is shown as text."""
 
     label: str
     url: str
@@ -42,12 +42,14 @@ class Context:
         held: sentences on predictions and trainings that wait because of it.
         owners: of what it touches.
         tags: of what it touches, as "key" or "key=value".
+        causes: model -> why its accuracy fell: what happened and the likeliest cause, then the next likeliest ones.
     """
 
     links: tuple[Link, ...] = ()
     held: tuple[str, ...] = ()
     owners: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class Note:
                 facts.append((label, _listed(names)))
         if self.change != "resolved":
             facts += [("Held", sentence) for sentence in self.context.held]
+            for model, sentences in self.context.causes.items():
+                labels = (f"Why {model} got worse", *("Or" for _ in sentences[1:]))
+                facts += list(zip(labels, sentences, strict=True))
         return [*facts, ("Incident", str(incident.id))]
 
 
@@ -108,8 +113,10 @@ def _text(notes: Sequence[Note]) -> str:
     def block(note: Note) -> str:
         lines = [escape_text(note.headline)] if len(notes) > 1 else []
         lines += [escape_text(note.incident.reason)] if note.change != "resolved" else []
-        lines += [f"{label}: {escape_text(said)}" for label, said in note.facts]
-        lines += [f"{escape_text(link.label)}: {_address(link.url)}" for link in note.context.links]
+        lines += [f"{escape_text(label)}: {escape_text(said)}" for label, said in note.facts]
+        lines += [
+            f"{escape_text(link.label)}: {_address(link.url) or escape_text(link.url)}" for link in note.context.links
+        ]
         return "\n".join(lines)
 
     return "\n\n".join(map(block, notes))
@@ -119,8 +126,10 @@ def _markdown(notes: Sequence[Note]) -> str:
     def block(note: Note) -> str:
         lines = [f"**{escape_markdown(note.headline)}**"] if len(notes) > 1 else []
         lines += [escape_markdown(note.incident.reason)] if note.change != "resolved" else []
-        lines += [f"- **{label}:** {escape_markdown(said)}" for label, said in note.facts]
-        lines += [f"- [{escape_markdown(link.label)}](<{_address(link.url)}>)" for link in note.context.links]
+        lines += [f"- **{escape_markdown(label)}:** {escape_markdown(said)}" for label, said in note.facts]
+        for link in note.context.links:
+            label, address = escape_markdown(link.label), _address(link.url)
+            lines.append(f"- [{label}](<{address}>)" if address else f"- **{label}:** {escape_markdown(link.url)}")
         return "\n".join(lines)
 
     return "\n\n".join(map(block, notes))
@@ -130,12 +139,13 @@ def _html(notes: Sequence[Note]) -> str:
     def block(note: Note) -> str:
         head = f"<p><b>{escape_html(note.headline)}</b></p>" if len(notes) > 1 else ""
         reason = f"<p>{escape_html(note.incident.reason)}</p>" if note.change != "resolved" else ""
-        facts = "".join(f"<li><b>{label}:</b> {escape_html(said)}</li>" for label, said in note.facts)
-        links = "".join(
-            f'<li><a href="{html.escape(_address(link.url))}">{escape_html(link.label)}</a></li>'
-            for link in note.context.links
-        )
-        return f"{head}{reason}<ul>{facts}{links}</ul>"
+        facts = "".join(f"<li><b>{escape_html(label)}:</b> {escape_html(said)}</li>" for label, said in note.facts)
+        places = ""
+        for link in note.context.links:
+            label, address = escape_html(link.label), html.escape(_address(link.url))
+            shown = f'<a href="{address}">{label}</a>' if address else f"<b>{label}:</b> {escape_html(link.url)}"
+            places += f"<li>{shown}</li>"
+        return f"{head}{reason}<ul>{facts}{places}</ul>"
 
     return "".join(map(block, notes))
 

@@ -12,19 +12,22 @@ from mlobs.cli.application import By, Definitions, Json, Note, Now, app, example
 if TYPE_CHECKING:
     from mlobs.history import History
     from mlobs.incidents import Incident
+    from mlobs.project import Project
     from mlobs.spec import Table
 
 IncidentId = Annotated[int, typer.Argument(metavar="ID", help="Number of the incident, as `mlobs incidents` shows it.")]
 
 
 @app.command(
-    rich_help_panel="Look", epilog=examples("mlobs incidents", "mlobs incidents 3", "mlobs incidents --all --json")
+    rich_help_panel="Look",
+    epilog=examples("mlobs incidents", "mlobs incidents 3", "mlobs incidents --all --model delivery_time --json"),
 )
 def incidents(
     number: Annotated[
         int | None, typer.Argument(metavar="[ID]", help="One incident with all that is known of it.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also settled ones.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Only those that touch this model.")] = None,
     definitions: Definitions = None,
     json: Json = False,
 ) -> None:
@@ -32,12 +35,13 @@ def incidents(
     from mlobs import incidents as kept
 
     project = project_of(definitions)
+    name = project.model(model).name if model is not None else None
     with project.open() as opened:
         history = opened.remembered
         if number is not None:
-            _one(history, kept.incident(history, number), json)
+            _one(history, project, kept.incident(history, number), json)
             return
-        found = kept.incidents(history) if everything else kept.open_incidents(history)
+        found = kept.incidents(history, model=name) if everything else kept.open_incidents(history, model=name)
     if json:
         output.as_json([_plain(incident) for incident in found])
     elif not found:
@@ -66,11 +70,12 @@ def _list(found: list[Incident]) -> None:
     output.table("Incidents", columns, rows, right=("id",))
 
 
-def _one(history: History, incident: Incident, json: bool) -> None:
+def _one(history: History, project: Project, incident: Incident, json: bool) -> None:
     from mlobs import incidents as kept
     from mlobs.report.wording import moment, stretch
 
     members, events = kept.members(history, incident.id), kept.events(history, incident.id)
+    explained = kept.explain_incident(history, incident, project.models, project.lineage())
     if json:
         told = _plain(incident)
         told["failures"] = [
@@ -85,6 +90,7 @@ def _one(history: History, incident: Incident, json: bool) -> None:
             }
             for m in members
         ]
+        told["explanations"] = [found.plain() for found in explained.values()]
         told["events"] = [{"at": e.at, "what": e.kind, "by": e.by, "note": e.note} for e in events]
         output.as_json(told)
         return
@@ -101,6 +107,14 @@ def _one(history: History, incident: Incident, json: bool) -> None:
         ("predictions held", ", ".join(touched.held) or "none"),
     ]
     output.table(f"Incident {incident.id}: {incident.title}", ("", ""), [fact for fact in facts if fact[1]])
+    for model, found in explained.items():
+        output.say(f"Why {model} got worse: {found.sentence}")
+        if found.causes:
+            causes = [
+                (rank, c.kind, c.sentence, f"{c.share:.0%}", f"{c.score:.2f}") for rank, c in enumerate(found.causes, 1)
+            ]
+            columns = ("", "kind", "likely cause", "share", "score")
+            output.table("Likely causes, ranked", columns, causes, right=("share", "score"))
     output.table(
         "Failures",
         ("window", "table", "field", "metric", "severity", "why"),

@@ -16,8 +16,10 @@ from mlobs.incidents.people import (
     members,
     open_incidents,
     reopen,
+    run_of,
 )
 from mlobs.incidents.records import Incident, IncidentEvent, Member, Touched
+from mlobs.incidents.scope import lineage_of, strongest_check
 
 __all__ = [
     "LISTED",
@@ -38,9 +40,12 @@ __all__ = [
     "gather",
     "incident",
     "incidents",
+    "lineage_of",
     "members",
     "open_incidents",
     "reopen",
     "root_causes",
+    "run_of",
+    "strongest_check",
     "update",
 ]

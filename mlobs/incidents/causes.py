@@ -48,6 +48,7 @@ class Fall:
         window: from the first window of the fall to the last one looked at.
         against_naive: whether `before` and `after` are the error beyond the naive baseline's, not the error itself: a
             model may lose its skill while the season gets easier and its error falls.
+        promised: whether `before` is what cross-validation gave, since too few windows came before.
     """
 
     model: str
@@ -57,6 +58,12 @@ class Fall:
     after: float
     standard_error: float = 0.0
     against_naive: bool = False
+    promised: bool = False
+
+    @property
+    def clear(self) -> bool:
+        """Whether the error rose by more than two standard errors."""
+        return self.excess > 2 * self.standard_error
 
     @property
     def what(self) -> str:

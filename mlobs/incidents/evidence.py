@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History
@@ -67,15 +68,10 @@ def gather(
     spread = _both(was.standard_error, now.standard_error)
     fall = Fall(model.name, window, metric, was.value, now.value, spread, against_naive)
     first = min(before).start
-    tables = upstream(lineage, model.name + PERFORMANCE) or {t.id for t in model.tables.values()}
-    verdicts = [
-        kept.verdict
-        for kept in history.verdicts(since=window.start, until=window.end, status="failed")
-        if kept.verdict.table in tables
-    ]
+    tables = _sources(model, lineage)
     return Evidence(
         fall,
-        verdicts,
+        _failures(history, tables, window),
         _drift(history, tables, window),
         _importances(history, model),
         _segments(history, model, before, after, measure),
@@ -84,6 +80,52 @@ def gather(
         None if against_naive else _naive(before, after, metric),
         model.actuals.id,
     )
+
+
+def gather_promised(
+    history: History,
+    model: Model,
+    window: Window,
+    lineage: Mapping[str, Sequence[str]],
+    *,
+    against_naive: bool = False,
+) -> Evidence | None:
+    """As `gather`, for a model that has hardly any windows before: its error beside what cross-validation gave.
+
+    There are no segments, versions or labels before to compare with; faults and drift upstream can be told.
+
+    Returns:
+        None when there are no labelled predictions in the window, or the cross-validated error isn't known.
+    """
+    metric = watched_error(model.task, model.accuracy.metric if model.accuracy else None)
+    states = [s for w, s in remembered_accuracy(history, model, window.end).items() if w.start >= window.start]
+    states = [s for s in states if s.labelled]
+    info = _deployed(history, model)
+    promised, baseline = info.get("cv_error"), (info.get("metrics") or {}).get(f"cv_naive_{metric}")
+    if not states or not isinstance(promised, (int, float)):
+        return None
+    if against_naive:
+        promised = promised - baseline if isinstance(baseline, (int, float)) else 0.0
+    now = (estimate_regret if against_naive else estimate)(states, metric)
+    spread = _both(now.standard_error)
+    fall = Fall(model.name, window, metric, float(promised), now.value, spread, against_naive, promised=True)
+    tables = _sources(model, lineage)
+    return Evidence(
+        fall,
+        _failures(history, tables, window),
+        _drift(history, tables, window),
+        _importances(history, model),
+        actuals=model.actuals.id,
+    )
+
+
+def _sources(model: Model, lineage: Mapping[str, Sequence[str]]) -> set[str]:
+    return upstream(lineage, model.name + PERFORMANCE) or {t.id for t in model.tables.values()}
+
+
+def _failures(history: History, tables: set[str], window: Window) -> list[Verdict]:
+    found = history.verdicts(since=window.start, until=window.end, status="failed")
+    return [kept.verdict for kept in found if kept.verdict.table in tables]
 
 
 def remembered_accuracy(history: History, model: Model, until: datetime) -> ByWindow:
@@ -105,11 +147,16 @@ def _drift(history: History, tables: set[str], window: Window) -> list[FieldDrif
     return [FieldDrift(v.table, v.field, v.value, v.expected.high) for v in newest.values()]
 
 
-def _importances(history: History, model: Model) -> Mapping[str, float]:
+def _deployed(history: History, model: Model) -> Mapping[str, Any]:
+    """What is known of the training of the deployed version; of the newest one when none is deployed."""
     champion = history.champion(model.name)
     versions = history.versions(model.name)
     chosen = [v for v in versions if champion is None or v.version == champion.version] or versions
-    found = chosen[-1].info.get("importances") if chosen else None
+    return chosen[-1].info if chosen else {}
+
+
+def _importances(history: History, model: Model) -> Mapping[str, float]:
+    found = _deployed(history, model).get("importances")
     return {str(name): float(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 
@@ -191,7 +238,7 @@ def _sum(states: ByWindow) -> AccuracyState:
     return first
 
 
-def _both(first: float, second: float) -> float:
+def _both(*errors: float) -> float:
     """The standard error of a difference; an unknown one counts as 0."""
-    known = [e for e in (first, second) if math.isfinite(e)]
+    known = [e for e in errors if math.isfinite(e)]
     return math.sqrt(sum(e * e for e in known))

@@ -19,16 +19,19 @@ from mlobs.detectors.accuracy import performance_name
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History
 from mlobs.incidents.causes import Evidence, Fall, RootCause, SegmentExcess, excess_by_segment, root_causes
-from mlobs.incidents.evidence import BEFORE, gather, remembered_accuracy
+from mlobs.incidents.evidence import BEFORE, gather, gather_promised, remembered_accuracy
 from mlobs.incidents.grouping import GAP, model_of
 from mlobs.incidents.records import Incident
-from mlobs.metrics.accuracy import error, naive_error, watched_error
+from mlobs.metrics.accuracy import MIN_WINDOWS, error, naive_error, watched_error
 from mlobs.spec import Model
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window
 
 AFTER = 28
 """Windows from the onset on that are looked at, at most: what comes later may have other causes."""
+
+LEAST_BEFORE = MIN_WINDOWS
+"""Windows before an onset below which there is no level that it could have risen from."""
 
 AS_LIKELY = 4.0
 """Onsets are taken for as likely as the best one when they explain less by at most so many residual variances: a profile
@@ -63,13 +66,23 @@ class Explanation:
     def sentence(self) -> str:
         """What happened, and the likeliest cause."""
         fall = self.fall
-        since = f"{fall.window.start:%Y-%m-%d}"
-        if not fall.excess > 0:
-            return f"{fall.what} did not rise: {fall.before:.3g} before {since}, {fall.after:.3g} since"
-        rose = f"{fall.what} rose from {fall.before:.3g} to {fall.after:.3g} on {since}"
+        since, before, after = f"{fall.window.start:%Y-%m-%d}", f"{fall.before:.3g}", f"{fall.after:.3g}"
+        if fall.promised:
+            rose = (
+                f"{fall.what} is {after} since {since}, soon after the first prediction; cross-validation gave {before}"
+            )
+        elif fall.clear:
+            rose = f"{fall.what} rose from {before} to {after} on {since}"
+        else:
+            return f"{fall.what} did not clearly rise: {before} in the windows before {since}, {after} since"
         if not self.causes:
             return f"{rose}; nothing that is remembered explains it: look at what changed outside of these tables"
         return f"{rose}; most likely: {self.causes[0].sentence}"
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """For a message: the sentence, then the next likeliest causes."""
+        return (self.sentence, *(cause.sentence for cause in self.causes[1:LISTED]))
 
     def plain(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -109,7 +122,8 @@ def explain(
         lineage: table (or "model.performance") -> the tables it is made from.
 
     Returns:
-        None when too little is remembered: no labelled predictions in the window, or none before.
+        None when too little is remembered: no labelled predictions in the window, or neither windows before it nor a
+        cross-validated error to compare them with.
 
     Raises:
         HistoryError, ProfileError: when history can't be read.
@@ -118,9 +132,13 @@ def explain(
     against_naive = bool(said) and all(v.metric == "skill" for v in said)
     begun = onset(history, model, Window(first, window.end), against_naive=against_naive)
     if begun is None:
+        judged = Window(_judged_from(history, model, first), window.end)
+        evidence = gather_promised(history, model, judged, lineage, against_naive=against_naive)
+    else:
+        evidence = gather(history, model, begun, lineage, against_naive=against_naive)
+    if evidence is None:
         return None
-    evidence = gather(history, model, begun, lineage, against_naive=against_naive)
-    return None if evidence is None else Explanation(evidence, tuple(root_causes(evidence)))
+    return Explanation(evidence, tuple(root_causes(evidence)) if evidence.fall.clear else ())
 
 
 def explain_incident(
@@ -152,22 +170,29 @@ def _episode(history: History, model: Model, window: Window) -> tuple[datetime, 
     return first, [v for v in failed if v.window.overlaps(window)]
 
 
+def _judged_from(history: History, model: Model, first: datetime) -> datetime:
+    """Start of the windows that the check of the window at `first` looked at."""
+    span = model.accuracy.span if model.accuracy else 1
+    known = sorted(w.start for w, s in remembered_accuracy(history, model, first).items() if s.labelled)
+    return known[-(span - 1) :][0] if known and span > 1 else first
+
+
 def onset(history: History, model: Model, window: Window, *, against_naive: bool = False) -> Window | None:
     """From the window in which the error rose, to the last one looked at: `window` with its true start.
 
     The check that failed first in `window` looked at its `span` windows; the rise lies in one of these, or in `window`.
 
     Returns:
-        None when there are no labelled predictions in the window, or none before.
+        None when there are no labelled predictions in the window, or fewer than `LEAST_BEFORE` windows before it.
     """
     metric = watched_error(model.task, model.accuracy.metric if model.accuracy else None)
     span = model.accuracy.span if model.accuracy else 1
     states = {w: s for w, s in remembered_accuracy(history, model, window.end).items() if s.labelled}
     ordered = sorted(states)
     inside = [n for n, w in enumerate(ordered) if w.start >= window.start]
-    if not inside or len(ordered) < 2:
+    if not inside or inside[0] < LEAST_BEFORE:
         return None
-    lowest, highest = max(1, inside[0] - span + 1), max(1, inside[0])
+    lowest, highest = max(LEAST_BEFORE, inside[0] - span + 1), inside[0]
     base = max(0, lowest - BEFORE)
     seen = ordered[base : min(inside[-1], inside[0] + AFTER) + 1]
     values = np.array([_value(states[w], metric, against_naive) for w in seen])

@@ -18,19 +18,27 @@ from mlobs.incidents.ledger import I
 from mlobs.incidents.records import Incident, IncidentEvent, Member
 
 
-def open_incidents(history: History) -> list[Incident]:
-    """Incidents that still need somebody, the worst and oldest first."""
+def open_incidents(history: History, *, model: str | None = None) -> list[Incident]:
+    """Incidents that still need somebody, the worst and oldest first; only those that touch `model`, if given."""
     with history.database.read() as connection:
         found = ledger.active(connection)
+    found = [i for i in found if model is None or model in i.touched.models]
     return sorted(found, key=lambda i: (-RANK[i.severity], i.window.start, i.id))
 
 
-def incidents(history: History, *, since: datetime | None = None, until: datetime | None = None) -> list[Incident]:
-    """All incidents whose windows overlap [since, until), in the order they were opened."""
+def incidents(
+    history: History, *, model: str | None = None, since: datetime | None = None, until: datetime | None = None
+) -> list[Incident]:
+    """All incidents whose windows overlap [since, until), in the order they were opened.
+
+    Args:
+        model: only incidents that touch it: its accuracy fails, or it is made from what fails.
+    """
     begins = true() if since is None else I.window_end > since
     ends = true() if until is None else I.window_start < until
     with history.database.read() as connection:
-        return ledger.select_incidents(connection, and_(begins, ends))
+        found = ledger.select_incidents(connection, and_(begins, ends))
+    return [i for i in found if model is None or model in i.touched.models]
 
 
 def incident(history: History, incident_id: int) -> Incident:
@@ -53,6 +61,14 @@ def events(history: History, incident_id: int) -> list[IncidentEvent]:
     """What happened to an incident, oldest first: who, when, what."""
     with history.database.read() as connection:
         return ledger.select_events(connection, incident_id)
+
+
+def run_of(history: History, incident: Incident) -> str:
+    """The Dagster run that newest said the incident's newest failure where it began; "" outside Dagster."""
+    window = incident.window
+    found = history.verdicts(incident.table, since=window.start, until=window.end, status="failed", live=False)
+    runs = [(kept.verdict.window.end, kept.at, kept.run_id) for kept in found if kept.run_id]
+    return max(runs)[2] if runs else ""
 
 
 def acknowledge(history: History, incident_id: int, by: str, now: datetime, note: str = "") -> Incident:

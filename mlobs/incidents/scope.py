@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mlobs.detectors.accuracy import performance_name
 from mlobs.incidents.grouping import RANK, Key, downstream, model_of, upstream, upstream_first
 from mlobs.incidents.records import Incident, Strand, Touched
+from mlobs.spec import Model
 from mlobs.windows import Window
 
 BLOCKING = ("field_health", "freshness", "volume", "mix", "schema")
 """Checks whose data faults stop prediction, unless a declaration says otherwise."""
+
+
+def lineage_of(models: Iterable[Model]) -> dict[str, list[str]]:
+    """Table or "model.performance" -> what it is made of, in the names that verdicts carry, as the models declare it."""
+    edges: dict[str, list[str]] = {}
+    for model in models:
+        for table in model.tables.values():
+            edges.setdefault(table.id, [])
+        if model.features.id not in edges[model.predictions.id]:
+            edges[model.predictions.id].append(model.features.id)
+        edges[performance_name(model)] = [model.predictions.id, model.actuals.id]
+    return edges
 
 
 def described(incident: Incident, found: Sequence[Strand], lineage: Mapping[str, Sequence[str]]) -> Incident:
@@ -47,6 +61,12 @@ def touches(found: Sequence[Strand], lineage: Mapping[str, Sequence[str]]) -> To
         models=tuple(models),
         held=tuple(model for model in models if predicts_from(model, faulty, lineage)),
     )
+
+
+def strongest_check(incident: Incident) -> str:
+    """The check that failed most strongly where the incident began."""
+    there = [s for s in incident.strands if s.key.table == incident.table] or incident.strands
+    return max(there, key=_strength).key.detector if there else ""
 
 
 def predicts_from(model: str, faulty: set[str], lineage: Mapping[str, Sequence[str]]) -> bool:

@@ -14,7 +14,7 @@ from dagster import AssetRecordsFilter
 from mlobs.detectors.verdict import Verdict
 from mlobs.orchestration.calendar import Calendar, Family
 from mlobs.orchestration.deployment import Deployment, clear_failures
-from mlobs.orchestration.evaluations import evaluate
+from mlobs.orchestration.evaluations import causes, evaluate
 from mlobs.orchestration.runs import windows_of
 from mlobs.orchestration.specs import accuracy_check, op_name, table_checks
 from mlobs.spec import Model, Table
@@ -33,7 +33,8 @@ def family_checks(deployment: Deployment, family: Family) -> list[dg.AssetChecks
     for model in family.models:
         spec = accuracy_check(deployment, family, model)
         if spec is not None:
-            ops.append(check_op(deployment, family, [spec], _judge_accuracy(deployment, model)))
+            judge, why = _judge_accuracy(deployment, model), _explain(deployment, model)
+            ops.append(check_op(deployment, family, [spec], judge, why))
     return ops
 
 
@@ -62,13 +63,35 @@ def _judge_accuracy(deployment: Deployment, model: Model) -> Callable[[list[Wind
     return judge
 
 
+def _explain(deployment: Deployment, model: Model) -> Callable[[Window, Sequence[Verdict]], dict[str, Any]]:
+    """Why the accuracy fell, as metadata of a failed check."""
+
+    def why(window: Window, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+        from mlobs.incidents import explain
+
+        if not any(v.failed and not v.segment for v in verdicts):
+            return {}
+        found = explain(deployment.history, model, window, deployment.lineage())
+        return causes(found) if found else {}
+
+    return why
+
+
+def _nothing_more(window: Window, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {}
+
+
 def check_op(
     deployment: Deployment,
     family: Family,
     specs: Sequence[dg.AssetCheckSpec],
     judge: Callable[[list[Window], str], Judged],
+    more: Callable[[Window, Sequence[Verdict]], dict[str, Any]] = _nothing_more,
 ) -> dg.AssetChecksDefinition:
-    """One op for all checks of an asset: `judge` reads the data once, whatever number of checks is selected."""
+    """One op for all checks of an asset: `judge` reads the data once, whatever number of checks is selected.
+
+    `more` gives further metadata of a window that is judged alone.
+    """
     key = specs[0].asset_key
     picture = deployment.picture
 
@@ -83,8 +106,9 @@ def check_op(
             with clear_failures(asset=key.to_user_string()):
                 judged = judge(windows, context.op_execution_context.run_id)
             if len(windows) == 1:
+                extra = more(windows[0], judged[windows[0]])
                 for name in names:
-                    found = evaluate(name, judged[windows[0]], picture)
+                    found = evaluate(name, judged[windows[0]], picture, extra)
                     yield dg.AssetCheckResult(
                         asset_key=key,
                         check_name=name,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from mlobs.orchestration.alerting import alerts_sensor
 from mlobs.orchestration.assets import family_assets
 from mlobs.orchestration.checks import family_checks
 from mlobs.orchestration.deliveries import external_sensor, freshness_sensor, redelivery_sensor
 from mlobs.orchestration.deployment import Clock, Deployment, wall_clock
 from mlobs.orchestration.jobs import backfill_job, checks_job, retrain_job, window_job, window_schedule
-from mlobs.orchestration.sensors import alerts_sensor, retraining_sensor
+from mlobs.orchestration.sensors import retraining_sensor
 from mlobs.spec import Model
 
 if TYPE_CHECKING:

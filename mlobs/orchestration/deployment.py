@@ -170,11 +170,9 @@ class Deployment:
 
     def lineage(self) -> dict[str, list[str]]:
         """Table or performance -> what it is made of, in the names that verdicts carry."""
-        edges: dict[str, list[str]] = {table.id: [] for table in self.tables}
-        for model in self.models:
-            edges[model.predictions.id].append(model.features.id)
-            edges[f"{model.name}.performance"] = [model.predictions.id, model.actuals.id]
-        return edges
+        from mlobs.incidents import lineage_of
+
+        return lineage_of(self.models)
 
 
 @contextmanager

@@ -9,11 +9,14 @@ import base64
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from mlobs.detectors.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mlobs.incidents import Explanation
 
 MAX_ROWS = 50
 """Failing metrics listed in one evaluation; Dagster stores each evaluation three times."""
@@ -119,6 +122,47 @@ def failing_table(failed: Sequence[Verdict]) -> dg.TableMetadataValue:
         for v in failed[:MAX_ROWS]
     ]
     return dg.TableMetadataValue(records=records, schema=dg.TableSchema([dg.TableColumn(name) for name in COLUMNS]))
+
+
+def causes(found: Explanation) -> dict[str, Any]:
+    """Why accuracy fell, as metadata: a sentence, the ranked causes, and the excess error by segment."""
+    told: dict[str, Any] = {"why": found.sentence}
+    if found.causes:
+        names = ("rank", "kind", "cause", "score", "share of the rise", "evidence")
+        records = [
+            dg.TableRecord(
+                {
+                    "rank": rank,
+                    "kind": cause.kind,
+                    "cause": cause.sentence,
+                    "score": round(cause.score, 2),
+                    "share of the rise": f"{cause.share:.0%}",
+                    "evidence": "; ".join(cause.evidence),
+                }
+            )
+            for rank, cause in enumerate(found.causes, 1)
+        ]
+        columns = [dg.TableColumn(name) for name in names]
+        told["likely causes"] = dg.TableMetadataValue(records=records, schema=dg.TableSchema(columns))
+    parts = [part for field in found.segments.values() for part in field][:MAX_ROWS]
+    if parts:
+        names = ("segment", "rows before", "rows after", "error before", "error after", "share of the rise")
+        records = [
+            dg.TableRecord(
+                {
+                    "segment": part.change.segment,
+                    "rows before": part.change.rows_before,
+                    "rows after": part.change.rows_after,
+                    "error before": number(part.change.error_before),
+                    "error after": number(part.change.error_after),
+                    "share of the rise": f"{part.share:.0%}",
+                }
+            )
+            for part in parts
+        ]
+        columns = [dg.TableColumn(name) for name in names]
+        told["excess error"] = dg.TableMetadataValue(records=records, schema=dg.TableSchema(columns))
+    return told
 
 
 def number(value: float) -> str:

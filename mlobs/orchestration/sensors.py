@@ -1,13 +1,12 @@
-"""The sensors of a deployment: retraining, alerts, redelivery, tables filled elsewhere, and silence.
+"""The retraining sensor: fetches facts, asks the policy what follows, returns a run request or the reason for none.
 
-Each fetches facts, asks a pure function what follows, and returns run requests or the reason why there are none.
+Other sensors: `alerting`, and `deliveries` for redelivery, tables filled elsewhere, and silence.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -16,11 +15,7 @@ from mlobs.orchestration.calendar import Family
 from mlobs.orchestration.deployment import Deployment
 from mlobs.orchestration.runs import CHECK, MODEL, REASON, SOURCE, TRIGGER, WINDOW, short
 from mlobs.orchestration.specs import accuracy_key
-from mlobs.spec import Model, Table
-
-if TYPE_CHECKING:
-    from mlobs.alerts import Context
-    from mlobs.incidents import Incident
+from mlobs.spec import Model
 
 OVERLAP = 3600.0
 """Seconds before the newest evaluation seen that are read again: an evaluation gets its id when its run starts, and may
@@ -190,51 +185,3 @@ def retraining_sensor(
 def is_running(instance: dg.DagsterInstance, job_name: str) -> bool:
     """Whether a run of the job is queued or under way."""
     return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=BUSY)) > 0
-
-
-def alerts_sensor(deployment: Deployment, *, interval: int = 30) -> dg.SensorDefinition:
-    """Groups failed verdicts into incidents and sends what is due to the routes."""
-    lineage = deployment.lineage()
-
-    @dg.sensor(
-        name=f"{deployment.name}_alerts",
-        minimum_interval_seconds=interval,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Groups failed verdicts into incidents, one for each cause, and sends alerts.",
-    )
-    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        from mlobs.alerts import deliver
-        from mlobs.incidents import open_incidents, update
-
-        now = deployment.now()
-        update(deployment.history, lineage, now)
-        tried = deliver(
-            deployment.history, deployment.routes, now, around=lambda incident: around(deployment, incident)
-        )
-        for delivery in tried:
-            if not delivery.sent:
-                context.log.warning(f"alert to {delivery.route} was not sent: {delivery.error}")
-        sent = sum(delivery.sent for delivery in tried)
-        still = len(open_incidents(deployment.history))
-        return dg.SkipReason(f"{still} incidents open; {sent} messages sent, {len(tried) - sent} wait for another try")
-
-    return alerts
-
-
-def around(deployment: Deployment, incident: "Incident") -> "Context":
-    """Owners and tags of what an incident touches, and where to look: the check's page in Dagster, the report."""
-    from mlobs.alerts import Context, Link
-
-    tables = [t for t in deployment.tables if t.id in {incident.table, *incident.touched.tables}]
-    models = [m for m in deployment.models if m.name in incident.touched.models]
-    described: list[Table | Model] = [*tables, *models]
-    owners = {owner for one in described for owner in one.owners}
-    tags = {text for one in described for name, value in one.tags for text in (name, f"{name}={value}")}
-    links = []
-    if deployment.ui:
-        began = next((t for t in tables if t.id == incident.table), None)
-        path = deployment.table_key(began).path if began else incident.table.split(".")
-        links.append(Link("Dagster", f"{deployment.ui.rstrip('/')}/assets/{'/'.join(map(quote, path))}?view=checks"))
-    if urlsplit(deployment.report).scheme in ("http", "https"):
-        links.append(Link("Report", deployment.report))
-    return Context(links=tuple(links), owners=frozenset(owners), tags=frozenset(tags))

@@ -11,6 +11,7 @@ import dagster as dg
 
 from mlobs.orchestration.calendar import Family
 from mlobs.orchestration.deployment import Deployment
+from mlobs.orchestration.links import report_page
 from mlobs.spec import Accuracy, Drift, Model, Monitor, Table
 
 ACCURACY = "accuracy"
@@ -109,7 +110,12 @@ def performance_spec(deployment: Deployment, family: Family, model: Model) -> dg
         owners=_owners([model.owners]),
         description=f"How wrong {model.name} was: predictions joined with actuals, one partition a window.",
         tags=dict(model.tags),
-        metadata={"task": model.task, "prediction": model.prediction, "actual": model.actual, **_report(deployment)},
+        metadata={
+            "task": model.task,
+            "prediction": model.prediction,
+            "actual": model.actual,
+            **_report(deployment, model.name),
+        },
     )
 
 
@@ -194,8 +200,10 @@ def _owners(candidates: Iterable[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(own or [owner for owners in others for owner in owners]))
 
 
-def _report(deployment: Deployment) -> dict[str, Any]:
+def _report(deployment: Deployment, model: str = "") -> dict[str, Any]:
+    """The page of a model in the report, or its index, as metadata that Dagster links."""
     if not deployment.report:
         return {}
-    web = urlsplit(deployment.report).scheme in {"http", "https"}
-    return {"report": dg.MetadataValue.url(deployment.report) if web else dg.MetadataValue.path(deployment.report)}
+    page = report_page(deployment.report, model)
+    web = urlsplit(page).scheme in {"http", "https"}
+    return {"report": dg.MetadataValue.url(page) if web else dg.MetadataValue.path(page)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 
@@ -160,3 +161,23 @@ def test_escaping_never_lets_markup_through(said):
     import re
 
     assert not re.search(r"(?<!\\)(?:\\\\)*[*_`<>\[\]]", escape_markdown(said))
+
+
+def test_why_accuracy_fell_is_said_with_what_else_it_may_be():
+    causes = {"delay": ("mae rose from 20 to 30", "rain has moved", "it is harder")}
+    note = Note(incident(), "opened", AT, "", Context(causes=causes))
+    assert body([note], "text").splitlines()[-4:] == [
+        "Why delay got worse: mae rose from 20 to 30",
+        "Or: rain has moved",
+        "Or: it is harder",
+        "Incident: 7",
+    ]
+    assert "Why" not in body([replace(note, change="resolved")], "text")
+
+
+def test_a_report_on_this_machine_is_named_and_a_hostile_address_is_no_link():
+    places = (Link("Report", "/srv/report/delay.html"), Link("Check", "javascript:alert(1)"))
+    note = Note(incident(), "opened", AT, "", Context(places))
+    assert "Report: /srv/report/delay.html" in body([note], "text")
+    assert "<a" not in body([note], "html")
+    assert "](" not in body([note], "markdown")

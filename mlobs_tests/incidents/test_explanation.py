@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from mlobs.history import History
 from mlobs.incidents import excess_by_segment, explain, explain_incident, open_incidents, update
 from mlobs.incidents.explanation import onset
@@ -109,10 +107,34 @@ def test_lost_skill_is_explained_beyond_the_baseline_though_the_error_fell(histo
     assert found.sentence.startswith("mae beyond the naive baseline's rose from -5 to 6 on 2013-05-01")
 
 
-@pytest.mark.parametrize("known", [[], [20.0]])
-def test_without_windows_before_there_is_nothing_to_compare(history, known):
-    remember(history, known) if known else None
+def test_with_hardly_any_window_before_it_is_compared_with_cross_validation(history):
+    remember(history, [30.0, 31.0, 29.0])
+    assert explain(history, model(), day(3), LINEAGE) is None
+    info = {"cv_error": 20.0, "importances": {"wind": 8.0}}
+    history.save_version("delay", "1", day(1).start, info)
+    for number in (1, 2, 3):
+        window = day(number)
+        history.save_verdicts(
+            "delay.performance", window, ["accuracy"], [failure("delay.performance", number)], window.end
+        )
+    history.save_verdicts("features", day(2), ["field_health"], [failure("features", 2)], day(2).end)
+    found = explain(history, model(), day(3), LINEAGE)
+    assert found.sentence == (
+        "mae is 30 since 2013-04-01, soon after the first prediction; cross-validation gave 20; most likely:"
+        " wind of features is broken: mean of wind is out of range"
+    )
+    assert found.segments == {}
+
+
+def test_nothing_is_explained_without_labels(history):
     assert explain(history, model(), day(1), LINEAGE) is None
+
+
+def test_an_error_that_is_merely_high_is_not_said_to_have_risen(history):
+    remember(history, wobbling(30, 40, 4))
+    found = explain(history, model(), day(40), LINEAGE)
+    assert "did not clearly rise" in found.sentence
+    assert found.causes == ()
 
 
 def test_the_excess_by_segment_adds_up_to_the_excess(history):
