@@ -143,7 +143,7 @@ class Project:
             "history": self.placed(self.history),
             "tracking": self.placed(self.tracking),
             "routes": self.routes,
-            "report": self.report_url or str(self.report_folder),
+            "report": self.report_url or str(self.report_folder / "index.html"),
             "ui": self.ui,
         }
         return given | ({"clock": self.clock} if self.clock else {})

@@ -11,16 +11,7 @@ from mlobs.project import Project
 
 def definitions(demo: Project) -> dg.Definitions:
     """The Dagster definitions of the demo in its folder."""
-    assert demo.clock is not None
-    return build_definitions(
-        demo.models,
-        demo.placed(demo.warehouse),
-        history=demo.placed(demo.history),
-        tracking=demo.placed(demo.tracking),
-        clock=demo.clock,
-        routes=demo.routes,
-        report=(demo.report_folder / "index.html").as_uri(),
-    )
+    return build_definitions(demo.models, **demo.deployment())
 
 
 defs = definitions(project())
