@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from mlobs.detectors import FreshnessMonitor, Range, TableMonitor, Verdict, drift_verdicts, schema_verdicts
-from mlobs.detectors.accuracy import judge_accuracy, performance_name
+from mlobs.detectors.accuracy import judge_accuracy, judge_estimated, performance_name
 from mlobs.engines import Landing
 from mlobs.errors import DataError, MlobsError, TrainingError
+from mlobs.expectation import Expectation
 from mlobs.metrics.accuracy import metrics as accuracy_metrics
 from mlobs.metrics.profiles import Profile
+from mlobs.predictions import predicted
 from mlobs.profiling import Reference, learn_reference, profile_windows
 from mlobs.profiling.accuracy import measure_accuracy
 from mlobs.spec import Drift, Model, Table, monitors_of
@@ -281,8 +283,19 @@ class Monitoring:
             and not any(feedback.speaks_of(s.verdict) for feedback in excused)
         ]
 
-    def predict(self, model: Model, window: Window, version: str, estimator: Any, now: datetime) -> Landing:
+    def predict(
+        self,
+        model: Model,
+        window: Window,
+        version: str,
+        estimator: Any,
+        now: datetime,
+        expectation: Expectation | None = None,
+    ) -> Landing:
         """Predict every row of the window's features and land the predictions with the version that made them.
+
+        Args:
+            expectation: what the version's training learned of its accuracy; each row then gets its expected figure.
 
         Raises:
             TrainingError: `predict` failed, or returned the wrong length, missing or infinite values.
@@ -293,25 +306,15 @@ class Monitoring:
             raise TrainingError(f"model {model.name!r} has no predict function: its predictions are made elsewhere")
         columns = list(dict.fromkeys([*features.keys, features.time, *model.input_names]))
         rows = self.engine.fetch(features, window, columns)
-        where = f"model {model.name!r} version {version}, window {window}: predict"
-        values: Any = []
-        if len(rows):
-            values = _called(model.predict, estimator, rows[list(model.input_names)], what=where, error=TrainingError)
-        values = np.asarray(values)
-        if values.shape != (len(rows),):
-            raise TrainingError(
-                f"{where} returned shape {values.shape} for {len(rows)} rows; it must be ({len(rows)},)"
-            )
-        broken = int(pd.isna(values).sum())
-        if not broken and np.issubdtype(values.dtype, np.number):
-            broken = int((~np.isfinite(values.astype(np.float64))).sum())
-        if broken:
-            raise TrainingError(
-                f"{where} returned {broken} missing or infinite values of {len(rows)}; none was written"
-            )
+        made = predicted(model, estimator, rows, f"model {model.name!r} version {version}, window {window}: predict")
         frame = rows[list(features.keys)].copy()
         frame[table.time] = rows[features.time]
-        frame[model.prediction] = values
+        frame[model.prediction] = made.values
+        for name, column in model.probabilities:
+            frame[column] = made.probabilities[name]
+        if model.expected:
+            inputs = rows[list(model.input_names)]
+            frame[model.expected] = np.nan if expectation is None else expectation.of(inputs, made)
         frame[model.version] = version
         return self._land(table, window, frame, now)
 
@@ -329,12 +332,7 @@ class Monitoring:
             DataError: a column of the join is missing or of the wrong type.
             WarehouseError: a table can't be read.
         """
-        measured: dict[str, dict[str, AccuracyState]] = {}
-        known = {v.version: v.info for v in self.history.versions(model.name)}
-        baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
-        with self.engine.session():
-            if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
-                measured = measure_accuracy(self.engine, model, window, baselines)
+        measured = self._measured(model, window)
         self.history.save_accuracies(model.name, {window: measured}, now)
         verdicts = self._judge_accuracy(model, window, measured, now)
         name = performance_name(model)
@@ -346,6 +344,35 @@ class Monitoring:
             state = measured[version][""]
             numbers = {"predictions": state.predictions, "labelled": state.labelled, **accuracy_metrics(state)}
         return verdicts, numbers
+
+    def estimate(self, model: Model, window: Window, now: datetime, run_id: str = "") -> list[Verdict]:
+        """The accuracy that is foretold of a window just predicted, before any label; judged and remembered.
+
+        Nothing is done for a model whose predictions carry no expected figures, or before there is a table of labels.
+
+        Raises:
+            DataError, WarehouseError: as `score`.
+        """
+        if model.accuracy is None or not model.expected:
+            return []
+        measured = self._measured(model, window)
+        version = _version_of(measured)
+        if not version or not measured[version][""]["expected_rows"]:
+            return []
+        self.history.save_accuracies(model.name, {window: measured}, now)
+        verdicts = self._judge_accuracy(model, window, {version: {"": measured[version][""]}}, now)
+        name = performance_name(model)
+        self.history.save_all_verdicts(name, {window: verdicts}, ["accuracy"], now, model.fingerprint, run_id)
+        return verdicts
+
+    def _measured(self, model: Model, window: Window) -> dict[str, dict[str, AccuracyState]]:
+        """version -> segment -> state of a window as labels stand; empty before there is anything to join."""
+        known = {v.version: v.info for v in self.history.versions(model.name)}
+        baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
+        with self.engine.session():
+            if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
+                return measure_accuracy(self.engine, model, window, baselines)
+        return {}
 
     def _judged_again(self, model: Model, window: Window, now: datetime) -> dict[Window, list[Verdict]]:
         """Verdicts of the later windows that were judged together with this one, as they read now that it has changed."""
@@ -371,6 +398,7 @@ class Monitoring:
         stored = self.history.accuracy(model.name, since=since, until=window.end, version=version)
         states = [(w, AccuracyState.from_bytes(payload)) for w, _, payload in stored]
         verdicts += judge_accuracy(model, states, window, now, cv_error)
+        verdicts += judge_estimated(model, states, window, now, cv_error)
         by_segment: dict[str, list[tuple[Window, AccuracyState]]] = {}
         for w, _, payload, segment in self.history.accuracy_segments(
             model.name, since=since, until=window.end, version=version

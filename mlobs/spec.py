@@ -332,7 +332,10 @@ class Retraining:
             matters most after a change; the comparison then scores the recipe in two pieces, each fitted on all before
             it. False deploys the very estimator that was compared, which has not seen the held-out windows.
         margin: relative improvement of the error the challenger must show to be promoted.
-        confidence: one-sided confidence with which it must be better by the margin.
+        confidence: one-sided confidence with which it must be better by the margin. The windows on which it is compared
+            are those on which the champion has just failed, and bad luck is part of every failure: a champion that lost
+            by chance is as good as before on the days after. Hence the strict default; a version that is really better
+            passes it a few days later.
         folds: time-ordered cross-validation folds.
         hold_windows: a data fault within this many newest windows of the training set holds retraining; older
             faulty windows are left out of the training set and named.
@@ -349,7 +352,7 @@ class Retraining:
     holdout: int = 14
     refit: bool = True
     margin: float = 0.0
-    confidence: float = 0.8
+    confidence: float = 0.95
     folds: int = 3
     hold_windows: int = 7
     seed: int = 20130101
@@ -388,6 +391,12 @@ class Model:
             `multiclass`).
         actual: column of `actuals` with the truth; null means not known.
         version: column of `predictions` with the model version that made the row.
+        expected: column of `predictions` with what is foretold of the row's accuracy when it is predicted: the expected
+            absolute error (regression), the calibrated probability (`binary`), the probability that the label is right
+            (`multiclass`). mlobs fills it where it trains and predicts; where predictions are made elsewhere their
+            maker may. "" does without.
+        probabilities: for `multiclass`, class -> column of `predictions` with its probability; `predict` then returns
+            these, of shape (n_rows, n_classes) in this order, and the label is the likeliest class.
         monitors: `Monitor`s; the defaults when left out.
         train: `train(frame) -> estimator`; the frame holds the feature fields and the actual.
         predict: `predict(estimator, frame) -> sequence of len(frame)`.
@@ -407,6 +416,8 @@ class Model:
     prediction: str
     actual: str
     version: str = "model_version"
+    expected: str = "expected_accuracy"
+    probabilities: tuple[tuple[str, str], ...] = ()
     monitors: tuple[Monitor, ...] = DEFAULT_MONITORS
     train: Callable[[pd.DataFrame], Any] | None = field(default=None, compare=False, repr=False)
     predict: Callable[[Any, pd.DataFrame], Any] | None = field(default=None, compare=False, repr=False)
@@ -425,6 +436,10 @@ class Model:
             )
         _choice(self.task, Task, f"{where}: task")
         object.__setattr__(self, "monitors", tuple(self.monitors))
+        pairs = self.probabilities.items() if isinstance(self.probabilities, dict) else self.probabilities
+        object.__setattr__(self, "probabilities", tuple((str(name), column) for name, column in pairs))
+        if self.probabilities and self.task != "multiclass":
+            raise SpecError(f"{where}: probabilities by class are for multiclass models; a {self.task} model has none")
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "owners", tuple(self.owners))
         if isinstance(self.tags, dict):

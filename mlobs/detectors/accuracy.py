@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mlobs.detectors.verdict import Range, Severity, Status, Verdict
-from mlobs.metrics.accuracy import MIN_WINDOWS, Estimate, error, estimate, estimate_skill, watched_error
+from mlobs.metrics.accuracy import (
+    MIN_WINDOWS,
+    Estimate,
+    error,
+    estimate,
+    estimate_skill,
+    estimate_unseen,
+    past_estimates,
+    watched_error,
+)
 from mlobs.spec import Accuracy, Model
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window
@@ -143,6 +152,68 @@ def judge_accuracy(
         reason = f"{found_it}; no limit can be judged: cross-validated error and baseline unknown"
         verdicts.append(verdict("learning", metric, value.value, UNKNOWN, reason))
     return verdicts
+
+
+ESTIMATED = "estimated_"
+"""Prefix of the metric of a verdict on the accuracy that was foretold before labels came."""
+
+
+def judge_estimated(
+    model: Model,
+    states: Sequence[tuple[Window, AccuracyState]],
+    window: Window,
+    now: datetime,
+    cv_error: float | None,
+) -> list[Verdict]:
+    """The verdict on the estimated error as of `window`, before its labels come; it fails with severity `warn`.
+
+    The newest `span` predicted windows are taken together. The estimate fails when it lies above the limit (`maximum`, or
+    `relative` x `cv_error`), and with 95% one-sided confidence above `cv_error` itself; the confidence takes the variation
+    between windows and the estimates' own past error on windows whose labels have come into account.
+
+    Args:
+        states: (window, state) of one version; those without foretold figures are left out.
+
+    Returns:
+        One verdict with metric `estimated_<error>`; none where nothing is foretold of that error.
+    """
+    monitor = model.accuracy
+    if monitor is None:
+        return []
+    metric = watched_error(model.task, monitor.metric)
+    known = sorted((w, s) for w, s in states if w <= window and s["expected_rows"])
+    if not known or known[-1][0] != window:
+        return []
+    value = estimate_unseen([s for _, s in known][-monitor.span :], metric)
+    if not math.isfinite(value.value):
+        return []
+    past = past_estimates([s for _, s in judgeable(monitor, known, window, now)], metric)
+    own = f"; on {_many(past.windows, 'window')} with labels it was {past.error:.1%} off" if past.windows else ""
+    found_it = f"estimated {metric} {value.value:.3g} over {_span(value)} without labels"
+    limits = _limits(monitor, cv_error)
+    least = min(MIN_WINDOWS, monitor.span)
+    status: Status = "passed"
+    expected, relation, score = UNKNOWN, "", 0.0
+    if not limits:
+        status, relation = "pending", " has no limit to be held against"
+    elif value.windows < least or value.rows < monitor.min_rows:
+        status, relation = "learning", f" is judged from {least} windows and {monitor.min_rows} rows on"
+        expected = Range(-math.inf, math.inf, math.nan, learning=max(1, least - value.windows))
+    else:
+        limit, floor, what = min(limits)
+        noise = math.hypot(value.bound(CONFIDENCE), past.error * value.value if past.windows else 0.0)
+        over, sure = value.value > limit, value.value - noise > floor
+        status = "failed" if over and sure else "passed"
+        relation = f" is {_verb(over, sure)} {limit:.3g} ({what})"
+        expected, score = Range(0.0, limit, cv_error if cv_error is not None else math.nan), _score(value, floor)
+    reason = f"{found_it}{relation}{own}; {VALIDITY}"
+    severity: Severity = "warn" if status == "failed" else "none"
+    name, table = f"{ESTIMATED}{metric}", performance_name(model)
+    return [Verdict(status, table, "", name, "", window, value.value, expected, severity, reason, "accuracy", score)]
+
+
+VALIDITY = "valid while only the inputs shift, concept drift does not show in it"
+"""What an estimate without labels can be trusted for."""
 
 
 def judgeable(

@@ -212,11 +212,98 @@ def metrics(state: AccuracyState) -> dict[str, float]:
     Binary: `accuracy`, `error_rate`, `precision`, `recall`, `f1` (at .5), `log_loss` (natural log), `brier`, `roc_auc`,
     `roc_auc_bound` (largest possible error of the binned value), `pr_auc` (average precision, binned),
     `calibration_error` (expected, 10 bins), `naive_log_loss`, `skill`.
-    Multiclass: `accuracy`, `error_rate`, `macro_f1`, `weighted_f1`, `naive_error_rate`, `skill`.
+    Multiclass: `accuracy`, `error_rate`, `macro_f1`, `weighted_f1`, `log_loss` (where probabilities are stored),
+    `naive_error_rate`, `skill`.
+    Where figures were foretold at prediction time, the metrics of `estimated`, each with `estimated_` before its name.
     """
+    realised = {"regression": _regression, "binary": _binary, "multiclass": _multiclass}[state.task](state)
+    return realised | {f"estimated_{name}": value for name, value in estimated(state).items()}
+
+
+def estimated(state: AccuracyState) -> dict[str, float]:
+    """The accuracy that was foretold of the predictions of a state, without any label; empty where nothing was foretold.
+
+    Regression: `mae`. Binary: `accuracy`, `error_rate`, `precision`, `recall`, `f1` (at .5), `log_loss`, `brier`,
+    `roc_auc`, `pr_auc`. Multiclass: `accuracy`, `error_rate`. Holds while only the inputs shift (covariate shift); a
+    change of what the inputs mean for the outcome (concept drift) does not show in it.
+
+    >>> estimated(AccuracyState("regression", 2, sums={"expected_rows": 2, "expected_abs_error": 5.0}))
+    {'mae': 2.5}
+    """
+    rows = state["expected_rows"]
+    if not rows:
+        return {}
     if state.task == "regression":
-        return _regression(state)
-    return _binary(state) if state.task == "binary" else _multiclass(state)
+        return {"mae": state["expected_abs_error"] / rows}
+    if state.task == "multiclass":
+        return {"accuracy": state["expected_hits"] / rows, "error_rate": 1.0 - state["expected_hits"] / rows}
+    tp, fp, positives = (state[f"expected_{name}"] for name in ("true_positives", "false_positives", "positives"))
+    places = sorted(state.expected, key=int)
+    count = np.array([state.expected[place][0] for place in places], float)
+    hits = np.array([state.expected[place][1] for place in places])
+    wrong = positives - tp + fp
+    return {
+        "accuracy": 1.0 - wrong / rows,
+        "error_rate": wrong / rows,
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, positives),
+        "f1": _ratio(2 * tp, tp + fp + positives),
+        "log_loss": state["expected_log_loss"] / rows,
+        "brier": state["expected_squared_error"] / rows,
+        "roc_auc": _area(count - hits, hits)[0],
+        "pr_auc": _average_precision(count - hits, hits),
+    }
+
+
+_FORETOLD = {
+    "regression": {"mae": "expected_abs_error"},
+    "binary": {"log_loss": "expected_log_loss", "brier": "expected_squared_error", "error_rate": "expected_errors"},
+    "multiclass": {"error_rate": "expected_errors"},
+}
+
+
+def estimate_unseen(states: Sequence[AccuracyState], metric: str) -> Estimate:
+    """The foretold error of all `states` merged, with its jackknife standard error; NaN where the error isn't foretold."""
+    name = _FORETOLD[states[0].task].get(metric)
+    if name is None:
+        return Estimate(math.nan, math.nan, 0, 0)
+    rows = [s["expected_rows"] for s in states]
+    return _jackknifed([_foretold_sum(s, name) for s in states], rows, float, int(sum(rows)))
+
+
+def _foretold_sum(state: AccuracyState, name: str) -> float:
+    if name != "expected_errors":
+        return state[name]
+    if state.task == "multiclass":
+        return state["expected_rows"] - state["expected_hits"]
+    return state["expected_positives"] - state["expected_true_positives"] + state["expected_false_positives"]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far off the estimates of the past were, over the windows whose labels have come.
+
+    Attributes:
+        error: mean of |estimate - realised| / realised over windows; NaN without any.
+        bias: mean of (estimate - realised) / realised.
+        windows: how many.
+    """
+
+    error: float
+    bias: float
+    windows: int
+
+
+def past_estimates(states: Sequence[AccuracyState], metric: str) -> Trust:
+    """The estimates' own past error on windows with labels."""
+    gaps = []
+    for state in states:
+        foretold, real = estimate_unseen([state], metric).value, error(state, metric)
+        if math.isfinite(foretold) and math.isfinite(real) and real > 0:
+            gaps.append((foretold - real) / real)
+    if not gaps:
+        return Trust(math.nan, math.nan, 0)
+    return Trust(float(np.mean(np.abs(gaps))), float(np.mean(gaps)), len(gaps))
 
 
 def _regression(state: AccuracyState) -> dict[str, float]:
@@ -268,6 +355,7 @@ def _multiclass(state: AccuracyState) -> dict[str, float]:
         "error_rate": error(state, "error_rate"),
         "macro_f1": float(np.mean(f1)) if f1 else math.nan,
         "weighted_f1": float(np.average(f1, weights=support)) if sum(support) else math.nan,
+        "log_loss": _ratio(state["log_loss"], state["log_loss_rows"]),
         "naive_error_rate": naive_error(state, "error_rate"),
         "skill": skill(state, "error_rate"),
     }
@@ -309,6 +397,11 @@ def roc_auc(state: AccuracyState) -> tuple[float, float]:
     Pairs that share a bin count one half, so the exact area lies within +- half of such pairs' share.
     """
     _, negatives, positives, _ = _by_bin(state)
+    return _area(negatives, positives)
+
+
+def _area(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
+    """Area under the ROC curve of counts by bin, in rising order, and half the share of pairs that share a bin."""
     pairs = negatives.sum() * positives.sum() if len(negatives) else 0.0
     if not pairs:
         return math.nan, math.nan
@@ -320,6 +413,10 @@ def roc_auc(state: AccuracyState) -> tuple[float, float]:
 def average_precision(state: AccuracyState) -> float:
     """Average precision (sum of precision over steps of recall), each bin being one threshold; NaN without positives."""
     _, negatives, positives, _ = _by_bin(state)
+    return _average_precision(negatives, positives)
+
+
+def _average_precision(negatives: np.ndarray, positives: np.ndarray) -> float:
     if not len(positives) or not positives.sum():
         return math.nan
     hits, rows = np.cumsum(positives[::-1]), np.cumsum((positives + negatives)[::-1])

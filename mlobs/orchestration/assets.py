@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
+from mlobs.detectors.accuracy import ESTIMATED
 from mlobs.detectors.verdict import Verdict
 from mlobs.orchestration.calendar import Family
 from mlobs.orchestration.deployment import Deployment, clear_failures
@@ -92,11 +93,13 @@ def predictions(deployment: Deployment, family: Family, model: Model) -> dg.Asse
                 if faults:
                     refused.append((window, faults))
                     continue
-                version, estimator = deployment.champion(model)
-                landed = deployment.monitoring.predict(model, window, version, estimator, now)
+                version, estimator, expectation = deployment.champion(model)
+                landed = deployment.monitoring.predict(model, window, version, estimator, now, expectation)
+                foretold = deployment.monitoring.estimate(model, window, now, context.run.run_id)
             made[family.calendar.key(window)] = {
                 **row_counts(deployment, model.predictions, landed.rows, last=True),
                 "model version": version,
+                **estimate_metadata(foretold),
             }
         if refused:
             for key, metadata in made.items():  # a backfill keeps the windows it could do
@@ -107,6 +110,14 @@ def predictions(deployment: Deployment, family: Family, model: Model) -> dg.Asse
         yield dg.MaterializeResult(asset_key=spec.key)
 
     return predict
+
+
+def estimate_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The accuracy that is foretold of a window without labels, and how far it can be trusted."""
+    found = next((v for v in verdicts if v.metric.startswith(ESTIMATED)), None)
+    if found is None:
+        return {}
+    return {found.metric.replace("_", " "): float(found.value), "estimate": found.reason}
 
 
 def refusal(model: Model, refused: Sequence[tuple[Window, Sequence[Verdict]]]) -> dg.Failure:

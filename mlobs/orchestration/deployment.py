@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlobs.alerts import Route
     from mlobs.detectors.verdict import Verdict
     from mlobs.engines import Engine
+    from mlobs.expectation import Expectation
     from mlobs.history import History
     from mlobs.monitor import Monitoring
     from mlobs.tracking import Tracking
@@ -64,7 +65,7 @@ class Deployment:
     ui: str = ""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pool: str = "warehouse"
-    _estimators: dict[str, tuple[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _estimators: dict[str, tuple[str, Any, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -117,8 +118,8 @@ class Deployment:
     def now(self) -> datetime:
         return self.clock()
 
-    def champion(self, model: Model) -> tuple[str, Any]:
-        """The deployed version and its estimator, loaded once per version.
+    def champion(self, model: Model) -> tuple[str, Any, Expectation | None]:
+        """The deployed version, its estimator, and what is expected of its accuracy; loaded once per version.
 
         Raises:
             TrackingError: there is none yet, or it can't be loaded.
@@ -130,7 +131,7 @@ class Deployment:
             )
         kept = self._estimators.get(model.name)
         if kept is None or kept[0] != version.version:
-            kept = (version.version, self.tracking.load(version))
+            kept = (version.version, self.tracking.load(version), self.tracking.load_expectation(version))
             self._estimators[model.name] = kept
         return kept
 

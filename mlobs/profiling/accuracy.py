@@ -47,6 +47,7 @@ _SCORED = {
           CASE WHEN ABS(prediction) <= 1e150 THEN 1 ELSE 0 END AS usable,
           CASE WHEN ABS(actual) <= 1e150 THEN 1 ELSE 0 END AS readable,
           CASE WHEN ABS(prediction) <= 1e150 AND ABS(actual) <= 1e150 THEN 1 ELSE 0 END AS scored,
+          CASE WHEN ABS(prediction) <= 1e150 AND expected >= 0 AND expected <= 1e150 THEN 1 ELSE 0 END AS foretold,
           prediction - actual AS e, baseline - actual AS b
         FROM joined WHERE place = 1""",
     "binary": """
@@ -54,6 +55,7 @@ _SCORED = {
           CASE WHEN prediction >= 0 AND prediction <= 1 THEN 1 ELSE 0 END AS usable,
           CASE WHEN actual = 0 OR actual = 1 THEN 1 ELSE 0 END AS readable,
           CASE WHEN prediction >= 0 AND prediction <= 1 AND (actual = 0 OR actual = 1) THEN 1 ELSE 0 END AS scored,
+          CASE WHEN prediction >= 0 AND prediction <= 1 AND expected >= 0 AND expected <= 1 THEN 1 ELSE 0 END AS foretold,
           CASE WHEN prediction < 2.220446049250313e-16 THEN 2.220446049250313e-16
             WHEN prediction > 1 - 2.220446049250313e-16 THEN 1 - 2.220446049250313e-16 ELSE prediction END AS p,
           CASE WHEN baseline < 1e-06 THEN 1e-06 WHEN baseline > 1 - 1e-06
@@ -63,7 +65,9 @@ _SCORED = {
         SELECT *,
           CASE WHEN prediction IS NULL THEN 0 ELSE 1 END AS usable,
           CASE WHEN actual IS NULL THEN 0 ELSE 1 END AS readable,
-          CASE WHEN prediction IS NULL OR actual IS NULL THEN 0 ELSE 1 END AS scored
+          CASE WHEN prediction IS NULL OR actual IS NULL THEN 0 ELSE 1 END AS scored,
+          CASE WHEN prediction IS NULL THEN 0 WHEN expected >= 0 AND expected <= 1 THEN 1 ELSE 0 END AS foretold,
+          CASE WHEN chance < 2.220446049250313e-16 THEN 2.220446049250313e-16 WHEN chance > 1 THEN 1 ELSE chance END AS p
         FROM joined WHERE place = 1""",
 }
 """Per task, over the joined rows: which rows count, and the terms that the sums below are made of. The numbers are LARGEST,
@@ -75,13 +79,13 @@ _CELLS = {
         "0",
     ),
     "binary": (
-        f"CASE WHEN scored = 1 THEN CAST(FLOOR(CASE WHEN p > 0.9999546021312976 THEN 10 WHEN p < 0.00004539786870243 THEN -10"
+        f"CASE WHEN usable = 1 THEN CAST(FLOOR(CASE WHEN p > 0.9999546021312976 THEN 10 WHEN p < 0.00004539786870243 THEN -10"
         f" ELSE LN(p / (1 - p)) END * {LOGIT_BINS_PER_UNIT}) AS BIGINT) END",
         "CASE WHEN scored = 1 THEN CAST(actual AS BIGINT) END",
     ),
     "multiclass": (
         "CASE WHEN scored = 1 THEN actual END",
-        "CASE WHEN scored = 1 THEN prediction END",
+        "CASE WHEN usable = 1 THEN prediction END",
     ),
 }
 
@@ -121,8 +125,25 @@ _TERMS = {
         "naive_rows": "CASE WHEN baseline IS NULL THEN 0 ELSE 1 END",
         "naive_errors": "CASE WHEN baseline <> actual THEN 1 ELSE 0 END",
         "errors_covered": "CASE WHEN baseline IS NULL THEN 0 WHEN prediction <> actual THEN 1 ELSE 0 END",
+        "log_loss": "-LN(p)",
+        "log_loss_rows": "CASE WHEN p IS NULL THEN 0 ELSE 1 END",
     },
 }
+
+_FORETOLD = {
+    "regression": {"expected_rows": "1", "expected_abs_error": "expected"},
+    "binary": {
+        "expected_rows": "1",
+        "expected_positives": "expected",
+        "expected_true_positives": "CASE WHEN prediction >= 0.5 THEN expected ELSE 0 END",
+        "expected_false_positives": "CASE WHEN prediction >= 0.5 THEN 1 - expected ELSE 0 END",
+        "expected_log_loss": "-(expected * LN(p) + (1 - expected) * LN(1 - p))",
+        "expected_squared_error": "expected * (1 - prediction) * (1 - prediction)"
+        " + (1 - expected) * prediction * prediction",
+    },
+    "multiclass": {"expected_rows": "1", "expected_hits": "expected"},
+}
+"""Sums over the predictions that carry an expected figure, labelled or not."""
 
 
 _COUNTS = {
@@ -193,7 +214,21 @@ def _state(model: Model, rows: Sequence[Mapping[str, Any]]) -> AccuracyState:
         labelled=known,
         sums=sums,
         cells=cells,
+        expected=_expected(model.task, ordered),
     )
+
+
+def _expected(task: Task, rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, float]]:
+    """What was foretold by bin of log-odds, or by predicted class."""
+    if task == "regression":
+        return {}
+    place, figure = ("cell_a", "s_expected_positives") if task == "binary" else ("cell_b", "s_expected_hits")
+    found: dict[str, tuple[int, float]] = {}
+    for row in rows:
+        if row["s_expected_rows"]:
+            count, total = found.get(str(row[place]), (0, 0.0))
+            found[str(row[place])] = (count + int(row["s_expected_rows"]), total + float(row[figure]))
+    return dict(sorted(found.items()))
 
 
 def _sum_of_squares(rows: Sequence[Mapping[str, Any]], labelled: Sequence[int], mean: float) -> float:
@@ -250,6 +285,9 @@ def _grouped(task: Task, segment_field: str, segment: exp.Expr) -> exp.Select:
     if segment_field:
         groups.append(segment.copy())
     sums = {name: f"SUM(CASE WHEN scored = 1 THEN CAST({text} AS DOUBLE) END)" for name, text in _TERMS[task].items()}
+    sums |= {
+        name: f"SUM(CASE WHEN foretold = 1 THEN CAST({text} AS DOUBLE) END)" for name, text in _FORETOLD[task].items()
+    }
     counts = _COUNTS | (
         {"actual_variance": "VAR_POP(CASE WHEN scored = 1 THEN actual END)"} if task == "regression" else {}
     )
@@ -382,6 +420,8 @@ def _joined(
             exp.alias_(number, "n"),
             exp.alias_(version, "version"),
             exp.alias_(_value(model, columns, "predictions", model.prediction, "p"), "prediction"),
+            exp.alias_(_foretold(model, columns), "expected"),
+            *([exp.alias_(_chance(model, columns, actual), "chance")] if model.task == "multiclass" else []),
             exp.alias_(actual.copy(), "actual"),
             exp.alias_(known, "known"),
             exp.alias_(time.copy(), "predicted_at"),
@@ -416,6 +456,26 @@ def _joined(
         .from_(paired.subquery("paired"))
         .where(exp.column("n", table="paired").is_(exp.null()).not_())
     )
+
+
+def _foretold(model: Model, columns: _Columns) -> exp.Expr:
+    """The figure that was foretold of a prediction, NULL where the table has none."""
+    if model.expected and columns.kinds["predictions"].get(model.expected) == "numeric":
+        return exp.cast(column(model.expected, "p"), _DOUBLE)
+    return exp.cast(exp.null(), _DOUBLE)
+
+
+def _chance(model: Model, columns: _Columns, actual: exp.Expr) -> exp.Expr:
+    """The probability that was given to the class that came true, NULL where none is stored."""
+    chance, empty = exp.case(actual.copy()), True
+    for name, stored in model.probabilities:
+        if columns.kinds["predictions"].get(stored) == "numeric":
+            literal: exp.Expr = exp.Literal.string(name)
+            if actual.find(exp.Cast, bfs=False) and isinstance(actual.this, exp.Cast):  # numbers, written as text
+                literal = exp.cast(exp.cast(literal, _DOUBLE), _TEXT)
+            chance = chance.when(literal, exp.cast(column(stored, "p"), _DOUBLE))
+            empty = False
+    return exp.cast(exp.null() if empty else chance, _DOUBLE)
 
 
 def _known(model: Model, columns: _Columns, actual: exp.Expr) -> exp.Expr:

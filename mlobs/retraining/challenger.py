@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 
 from mlobs.errors import MlobsError, TrackingError, TrainingError
+from mlobs.expectation import Expectation, learn
 from mlobs.metrics.accuracy import MIN_WINDOWS, Estimate, error, estimate_improvement, metrics, watched_error
+from mlobs.predictions import Predicted, predicted, said
 from mlobs.retraining.policy import decide
 from mlobs.retraining.situation import situation
 from mlobs.retraining.training_set import TIME, TrainingSet, build
@@ -46,6 +48,8 @@ class Fold:
     test: Window
     state: AccuracyState
     by_window: tuple[tuple[Window, AccuracyState], ...]
+    rows: pd.DataFrame = field(repr=False, compare=False)
+    predicted: Predicted = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -99,38 +103,10 @@ def fit(model: Model, frame: pd.DataFrame) -> Any:
     except MlobsError:
         raise
     except Exception as failure:
-        raise TrainingError(f"model {model.name!r}: train raised {_said(failure)} on {len(frame)} rows") from failure
+        raise TrainingError(f"model {model.name!r}: train raised {said(failure)} on {len(frame)} rows") from failure
     if estimator is None:
         raise TrainingError(f"model {model.name!r}: train returned None: return the fitted estimator")
     return estimator
-
-
-def predict(model: Model, estimator: Any, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """The user's `predict`, checked: shape (len(frame),), no missing value, probabilities in [0, 1] for `binary`.
-
-    Raises:
-        TrainingError: it raised, or returned the wrong length or unusable values.
-    """
-    where = f"model {model.name!r}: predict"
-    if model.predict is None:
-        raise TrainingError(f"model {model.name!r} has no predict function: give Model(train=..., predict=...)")
-    try:
-        raw = model.predict(estimator, frame[list(model.input_names)].reset_index(drop=True))
-        values = np.asarray(raw, dtype=None if model.task == "multiclass" else float)
-    except MlobsError:
-        raise
-    except Exception as failure:
-        raise TrainingError(f"{where} raised {_said(failure)} on {len(frame)} rows") from failure
-    if values.shape != (len(frame),):
-        raise TrainingError(f"{where} returned shape {values.shape} for {len(frame)} rows: return one value a row")
-    missing = int(pd.isna(values).sum()) if model.task == "multiclass" else int((~np.isfinite(values)).sum())
-    if missing:
-        raise TrainingError(f"{where} returned {missing} missing or infinite values in {len(frame)} rows")
-    if model.task == "binary" and len(values) and (values.min() < 0 or values.max() > 1):
-        raise TrainingError(
-            f"{where} returned values in [{values.min():.3g}, {values.max():.3g}]: a binary model must return probabilities"
-        )
-    return values
 
 
 def naive_baseline(model: Model, actual: pd.Series) -> float | str:
@@ -169,9 +145,20 @@ def cross_validate(model: Model, data: TrainingSet, folds: int, length: int) -> 
 
 
 def _fold(model: Model, data: TrainingSet, estimator: Any, before: pd.DataFrame, tested: Sequence[Window]) -> Fold:
-    states = score_windows(model, data, estimator, tested, naive_baseline(model, before[model.actual]))
+    rows = data.rows_in(tested)
+    made = predicted(model, estimator, rows)
+    states = _by_window(model, data, rows, made, tested, naive_baseline(model, before[model.actual]))
     merged = AccuracyState.merge(model.task, (s for _, s in states))
-    return Fold(len(before), tested[0].hull(tested[-1]), merged, tuple(states))
+    return Fold(len(before), tested[0].hull(tested[-1]), merged, tuple(states), rows, made)
+
+
+def expectation(model: Model, folds: Sequence[Fold]) -> Expectation | None:
+    """What the folds' out-of-sample predictions teach of the accuracy of a row (`expectation.py`)."""
+    rows = pd.concat([fold.rows for fold in folds], ignore_index=True)
+    values = np.concatenate([fold.predicted.values for fold in folds])
+    classes = folds[0].predicted.probabilities
+    chances = {name: np.concatenate([fold.predicted.probabilities[name] for fold in folds]) for name in classes}
+    return learn(model, rows[list(model.input_names)], rows[model.actual].to_numpy(), Predicted(values, chances))
 
 
 def score_windows(
@@ -181,14 +168,26 @@ def score_windows(
     rows = data.rows_in(windows)
     if rows.empty:
         return []
-    predicted = predict(model, estimator, rows)
+    return _by_window(model, data, rows, predicted(model, estimator, rows), windows, baseline)
+
+
+def _by_window(
+    model: Model,
+    data: TrainingSet,
+    rows: pd.DataFrame,
+    made: Predicted,
+    windows: Sequence[Window],
+    baseline: float | str | None,
+) -> list[tuple[Window, AccuracyState]]:
     numbers = ((rows[TIME] - pd.Timestamp(data.window.start)) // pd.Timedelta(data.cadence)).to_numpy()
     actual = rows[model.actual].to_numpy()
     found = []
     for window in windows:
         here = numbers == (window.start - data.window.start) // data.cadence
         if here.any():
-            found.append((window, AccuracyState.of_rows(model.task, actual[here], predicted[here], baseline)))
+            chances = {name: values[here] for name, values in made.probabilities.items()}
+            state = AccuracyState.of_rows(model.task, actual[here], made.values[here], baseline, probabilities=chances)
+            found.append((window, state))
     return found
 
 
@@ -236,7 +235,7 @@ def importances(
         return {}
     generator = np.random.default_rng(seed)
     actual = rows[model.actual].to_numpy()
-    base = error(AccuracyState.of_rows(model.task, actual, predict(model, estimator, rows)), metric)
+    base = error(AccuracyState.of_rows(model.task, actual, predicted(model, estimator, rows).values), metric)
     names = list(model.input_names)
     found = {}
     for name in names:
@@ -244,8 +243,8 @@ def importances(
         shuffled = pd.concat([rows] * repeats, ignore_index=True)
         order = np.concatenate([generator.permutation(len(rows)) for _ in range(repeats)])
         shuffled[name] = rows[name].iloc[order].reset_index(drop=True)
-        predicted = predict(model, estimator, shuffled)
-        state = AccuracyState.of_rows(model.task, np.tile(actual, repeats), predicted)
+        made = predicted(model, estimator, shuffled)
+        state = AccuracyState.of_rows(model.task, np.tile(actual, repeats), made.values)
         found[name] = error(state, metric) - base
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
@@ -335,7 +334,7 @@ def train_and_decide(
         reason=reason or trigger,
     )
     say("logging to MLflow")
-    version = tracking.log_training(model.name, estimator, training)
+    version = tracking.log_training(model.name, estimator, training, expectation(model, folds))
     promoted = comparison is None or comparison.promote
     verdict = comparison.reason if comparison else "promoted: the first version of the model"
     history.save_version(
@@ -437,8 +436,3 @@ def _estimator_params(estimator: Any) -> dict[str, str]:
         if isinstance(v, (str, int, float, bool)) and not (isinstance(v, float) and math.isnan(v))
     }
     return {f"model.{name}": str(value) for name, value in sorted(plain.items())[:60]}
-
-
-def _said(failure: Exception) -> str:
-    lines = str(failure).strip().splitlines()
-    return f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlobs.detectors.accuracy import performance_name
+from mlobs.detectors.accuracy import ESTIMATED, performance_name
 from mlobs.detectors.verdict import Verdict
 from mlobs.retraining.policy import Fault, Situation
 from mlobs.retraining.training_set import newest_mature
@@ -83,8 +83,12 @@ def _excused(history: History, table: Table) -> list[Feedback]:
     return history.feedback(kind="expected", table=table.id)
 
 
-def _failures(model: Model, history: History, promoted: datetime | None) -> tuple[int, str, Window | None]:
+def _failures(
+    model: Model, history: History, promoted: datetime | None, *, estimated: bool = False
+) -> tuple[int, str, Window | None]:
     """Consecutive newest judged windows that failed, the newest reason, and the newest judged window.
+
+    With `estimated` those whose accuracy was only foretold, before labels came.
 
     Windows before the champion was promoted say nothing of it. Windows that are pending or learning neither count nor
     break the row.
@@ -95,7 +99,7 @@ def _failures(model: Model, history: History, promoted: datetime | None) -> tupl
         v = s.verdict
         if v.segment or v.metric in DATA_METRICS or (promoted and v.window.start < promoted):
             continue
-        if v.status in ("passed", "failed"):
+        if v.metric.startswith(ESTIMATED) is estimated and v.status in ("passed", "failed"):
             by_window.setdefault(v.window, []).append(v)
     if not by_window:
         return 0, "", None

@@ -9,7 +9,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ SUMS: dict[str, tuple[str, ...]] = {
         "naive_squared_error",
         "naive_error_covered",
         "naive_squared_covered",
+        "expected_rows",
+        "expected_abs_error",
     ),
     "binary": (
         "probability",
@@ -49,10 +51,26 @@ SUMS: dict[str, tuple[str, ...]] = {
         "log_loss_covered",
         "squared_error_covered",
         "errors_covered",
+        "expected_rows",
+        "expected_positives",
+        "expected_true_positives",
+        "expected_false_positives",
+        "expected_log_loss",
+        "expected_squared_error",
     ),
-    "multiclass": ("errors", "naive_rows", "naive_errors", "errors_covered"),
+    "multiclass": (
+        "errors",
+        "naive_rows",
+        "naive_errors",
+        "errors_covered",
+        "log_loss",
+        "log_loss_rows",
+        "expected_rows",
+        "expected_hits",
+    ),
 }
-"""Names of the sums per task. `*_covered` are the model's sums over the rows whose naive baseline is known."""
+"""Names of the sums per task. `*_covered` are the model's sums over the rows whose naive baseline is known; `expected_*` are
+what was foretold at prediction time (`expectation.py`), over all predictions that carry a figure, labelled or not."""
 
 ERROR_BINS_PER_OCTAVE = 8
 """Absolute errors are binned on a log2 grid: a quantile read from the bins is off by at most 2**(1/16) - 1 = 4.5%."""
@@ -94,6 +112,8 @@ class AccuracyState:
         sums: one float per name of `SUMS[task]`; a missing name is 0.
         cells: counts and sums by cell. Regression: (bin of |error|, ""). Binary: (bin of log-odds, "0" or "1"), the
             sum is of probabilities. Multiclass: (actual, predicted).
+        expected: what was foretold, by bin of log-odds (binary: the sum is of calibrated probabilities) or predicted class
+            (multiclass: of probabilities to be right); empty for regression, whose sum is enough.
 
     `a + b` is the state of the rows of both, exactly for counts and to rounding for sums; it is associative and
     commutative, and `AccuracyState(task)` is its identity.
@@ -113,6 +133,7 @@ class AccuracyState:
     labelled: int = 0
     sums: Mapping[str, float] = field(default_factory=dict)
     cells: Mapping[Cell, tuple[int, float]] = field(default_factory=dict)
+    expected: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.task not in SUMS:
@@ -147,6 +168,10 @@ class AccuracyState:
         for cell, (count, total) in other.cells.items():
             here = cells.get(cell, (0, 0.0))
             cells[cell] = (here[0] + count, here[1] + total)
+        expected = dict(self.expected)
+        for place, (count, total) in other.expected.items():
+            there = expected.get(place, (0, 0.0))
+            expected[place] = (there[0] + count, there[1] + total)
         return AccuracyState(
             self.task,
             self.predictions + other.predictions,
@@ -156,18 +181,47 @@ class AccuracyState:
             self.labelled + other.labelled,
             sums,
             cells,
+            expected,
         )
 
     @classmethod
-    def of_rows(cls, task: Task, actual: Any, prediction: Any, baseline: float | str | None = None) -> AccuracyState:
+    def of_rows(
+        cls,
+        task: Task,
+        actual: Any,
+        prediction: Any,
+        baseline: float | str | None = None,
+        *,
+        probabilities: Mapping[str, Any] | None = None,
+        expected: Any = None,
+    ) -> AccuracyState:
         """The state of rows held in memory (cross-validation, comparison); what the query computes for a window.
 
         Args:
             actual, prediction: arrays of shape (n_rows,): numbers, or any labels for `multiclass`.
             baseline: the naive prediction for these rows; None leaves skill unknown.
+            probabilities: for `multiclass`, class -> its predicted probability in each row; rows of other classes have no
+                log loss.
+            expected: what was foretold of each row (`expectation.py`), NaN where nothing was.
         """
+        whole = cls._of_rows(task, actual, prediction, baseline, probabilities)
+        if expected is None:
+            return whole
+        sums, places = _expected_rows(task, np.asarray(prediction), np.asarray(expected, float))
+        return replace(whole, sums={**whole.sums, **sums}, expected=places)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        task: Task,
+        actual: Any,
+        prediction: Any,
+        baseline: float | str | None,
+        probabilities: Mapping[str, Any] | None,
+    ) -> AccuracyState:
         if task == "multiclass":
-            return _multiclass_rows(np.asarray(actual).astype(str), np.asarray(prediction).astype(str), baseline)
+            truth, said = np.asarray(actual).astype(str), np.asarray(prediction).astype(str)
+            return _multiclass_rows(truth, said, baseline, probabilities or {})
         y, p = np.asarray(actual, float), np.asarray(prediction, float)
         known = np.abs(y) <= LARGEST
         usable = np.abs(p) <= LARGEST if task == "regression" else (p >= 0) & (p <= 1)
@@ -201,6 +255,7 @@ class AccuracyState:
             "counts": [self.predictions, self.unusable, self.unreadable, self.duplicates, self.labelled],
             "sums": self.sums,
             "cells": [[*cell, count, total] for cell, (count, total) in sorted(self.cells.items())],
+            "expected": [[place, count, total] for place, (count, total) in sorted(self.expected.items())],
         }
         return _MAGIC + zlib.compress(json.dumps(content, separators=(",", ":")).encode())
 
@@ -216,8 +271,10 @@ class AccuracyState:
         try:
             content = json.loads(zlib.decompress(data[len(_MAGIC) :]))
             cells = {(a, b): (int(count), float(total)) for a, b, count, total in content["cells"]}
+            expected = {place: (int(count), float(total)) for place, count, total in content.get("expected", ())}
             predictions, unusable, unreadable, duplicates, labelled = (int(n) for n in content["counts"])
-            return cls(content["task"], predictions, unusable, unreadable, duplicates, labelled, content["sums"], cells)
+            sums = content["sums"]
+            return cls(content["task"], predictions, unusable, unreadable, duplicates, labelled, sums, cells, expected)
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise ProfileError(
                 f"the bytes of an accuracy state are damaged ({error}): score the window again"
@@ -274,8 +331,7 @@ def _binary_rows(y: Array, p: Array, prior: float) -> tuple[dict[str, float], di
         "squared_error_covered": covered * square.sum(),
         "errors_covered": covered * wrong.sum(),
     }
-    logit = np.clip(np.log(clipped / (1 - clipped)), -LOGIT_CLAMP, LOGIT_CLAMP)
-    bins = np.floor(logit * LOGIT_BINS_PER_UNIT).astype(int)
+    bins = logit_bins(clipped)
     cells: dict[Cell, tuple[int, float]] = {}
     for place, label in sorted(set(zip(bins.tolist(), y.astype(int).tolist(), strict=True))):
         inside = (bins == place) & (y == label)
@@ -283,12 +339,51 @@ def _binary_rows(y: Array, p: Array, prior: float) -> tuple[dict[str, float], di
     return {name: float(value) for name, value in sums.items()}, cells
 
 
-def _multiclass_rows(y: Array, p: Array, baseline: float | str | None) -> AccuracyState:
+def _multiclass_rows(
+    y: Array, p: Array, baseline: float | str | None, probabilities: Mapping[str, Any]
+) -> AccuracyState:
     wrong = float((y != p).sum())
     sums = {"errors": wrong}
     if baseline is not None:
         sums |= {"naive_rows": len(y), "naive_errors": float((y != str(baseline)).sum()), "errors_covered": wrong}
+    for name, values in probabilities.items():
+        mine = np.clip(np.asarray(values, float)[y == name], EPSILON, 1.0)
+        sums["log_loss"] = sums.get("log_loss", 0.0) - float(np.log(mine).sum())
+        sums["log_loss_rows"] = sums.get("log_loss_rows", 0) + len(mine)
     cells: dict[Cell, tuple[int, float]] = {}
     for truth, said in zip(y.tolist(), p.tolist(), strict=True):
         cells[truth, said] = (cells.get((truth, said), (0, 0.0))[0] + 1, 0.0)
     return AccuracyState("multiclass", len(y), labelled=len(y), sums=sums, cells=cells)
+
+
+def _expected_rows(task: Task, p: Array, q: Array) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
+    """What was foretold: `q` is the expected |error|, the calibrated probability, or the probability to be right."""
+    if task == "regression":
+        kept = (q >= 0) & (q <= LARGEST) & (np.abs(p.astype(float)) <= LARGEST)
+        return {"expected_rows": float(kept.sum()), "expected_abs_error": float(q[kept].sum())}, {}
+    kept = (q >= 0) & (q <= 1)
+    if task == "multiclass":
+        named = p.astype(str)[kept]
+        by_class = {c: (int((named == c).sum()), float(q[kept][named == c].sum())) for c in sorted(set(named.tolist()))}
+        return {"expected_rows": float(kept.sum()), "expected_hits": float(q[kept].sum())}, by_class
+    probability = p.astype(float)
+    kept &= (probability >= 0) & (probability <= 1)
+    p, q = probability[kept], q[kept]
+    clipped = np.clip(p, EPSILON, 1 - EPSILON)
+    sums = {
+        "expected_rows": float(len(q)),
+        "expected_positives": q.sum(),
+        "expected_true_positives": q[p >= 0.5].sum(),
+        "expected_false_positives": (1 - q)[p >= 0.5].sum(),
+        "expected_log_loss": -(q * np.log(clipped) + (1 - q) * np.log(1 - clipped)).sum(),
+        "expected_squared_error": (q * (1 - p) ** 2 + (1 - q) * p**2).sum(),
+    }
+    bins = logit_bins(clipped)
+    places = {str(b): (int((bins == b).sum()), float(q[bins == b].sum())) for b in sorted(set(bins.tolist()))}
+    return {name: float(value) for name, value in sums.items()}, places
+
+
+def logit_bins(clipped: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The bin of each probability: its log-odds times 20, floored, clamped to +-200."""
+    logit = np.clip(np.log(clipped / (1 - clipped)), -LOGIT_CLAMP, LOGIT_CLAMP)
+    return np.asarray(np.floor(logit * LOGIT_BINS_PER_UNIT)).astype(int)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mlobs.errors import TrackingError
+from mlobs.expectation import Expectation
 from mlobs.tracking.quiet import quiet
 
-FILE = "model.skops"
+FILE, EXPECTATION = "model.skops", "expectation.skops"
 _VOUCHED = ("functools.partial", "sklearn.utils.validation.check_array")
 """What scikit-learn's own estimators hold beside classes (gradient boosting keeps a partial of `check_array`). A partial
 only calls what is named in the file as well, and so has been looked at by itself."""
@@ -63,6 +64,25 @@ def load(file: Path, trusted: Collection[str], what: str) -> Any:
         found = skops.io.get_untrusted_types(file=file)
         _vouch(found, trusted, what)
         return skops.io.load(file, trusted=found)
+
+
+def save_expectation(expectation: Expectation, folder: Path) -> None:
+    """Write what was learned of the model's accuracy beside the model."""
+    import skops.io
+
+    with quiet():
+        skops.io.dump(vars(expectation), folder / EXPECTATION)
+
+
+def load_expectation(folder: Path, what: str) -> Expectation | None:
+    """What `save_expectation` wrote into the folder; None when nothing was.
+
+    Raises:
+        TrackingError: the file holds types that are not scikit-learn's own.
+    """
+    if not (folder / EXPECTATION).is_file():
+        return None
+    return Expectation(**load(folder / EXPECTATION, (), f"the expected accuracy of {what}"))
 
 
 def _vouch(found: list[str], trusted: Collection[str], what: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.tracking import MlflowClient
 
+    from mlobs.expectation import Expectation
+
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -61,8 +63,12 @@ class Tracking:
 
     # Writing
 
-    def log_training(self, model: str, estimator: Any, training: Training) -> Version:
+    def log_training(
+        self, model: str, estimator: Any, training: Training, expectation: Expectation | None = None
+    ) -> Version:
         """Log a run, store the estimator and register it as a new version with alias `challenger`.
+
+        Beside the estimator lies what was learned of its accuracy (`expectation.py`), if anything.
 
         The version appears only when the run is complete; a run that is killed before leaves neither version nor alias.
 
@@ -73,6 +79,8 @@ class Tracking:
             place = Path(folder) / "model"
             with self._speaking(f"log the training of model {model!r}"):
                 size = files.save(estimator, place, self.trusted)
+                if expectation is not None:
+                    files.save_expectation(expectation, place)
                 return self._log(model, place, size, training, type(estimator).__name__)
 
     def _log(self, model: str, place: Path, size: int, training: Training, kind: str) -> Version:
@@ -235,6 +243,16 @@ class Tracking:
         what = f"version {version.version} of model {version.model!r}"
         with self._speaking(f"load {what}"):
             return files.load(self._file(version), self.trusted, what)
+
+    def load_expectation(self, version: Version) -> Expectation | None:
+        """What was learned of the version's accuracy at its training; None when nothing was.
+
+        Raises:
+            TrackingError: the model's files are missing, or the file holds a type that is not scikit-learn's.
+        """
+        what = f"version {version.version} of model {version.model!r}"
+        with self._speaking(f"load the expected accuracy of {what}"):
+            return files.load_expectation(self._file(version).parent, what)
 
     def compare(self, model: str) -> pd.DataFrame:
         """Versions side by side, newest first: one row a version with its data, metrics, times, status and changes.

@@ -52,6 +52,8 @@ def test_three_rows_one_of_them_without_a_label(scene: Scene) -> None:
         "naive_squared_error": 2.0,
         "naive_error_covered": 4.0,
         "naive_squared_covered": 10.0,
+        "expected_rows": 0.0,
+        "expected_abs_error": 0.0,
     }
     assert found["1"]["origin=EWR"] == AccuracyState("regression", predictions=1)
     assert found["1"]["origin=JFK"] == whole + AccuracyState("regression", predictions=-1)

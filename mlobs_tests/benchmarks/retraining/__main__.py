@@ -21,7 +21,8 @@ from mlobs.detectors.accuracy import judge_accuracy, performance_name
 from mlobs.engines import Engine, connect
 from mlobs.history import History
 from mlobs.metrics.accuracy import error
-from mlobs.retraining.challenger import fit, naive_baseline, predict, train_and_decide
+from mlobs.predictions import predicted
+from mlobs.retraining.challenger import fit, naive_baseline, train_and_decide
 from mlobs.retraining.policy import decide
 from mlobs.retraining.situation import situation
 from mlobs.retraining.training_set import TIME, build
@@ -77,7 +78,7 @@ def scored(
     """Every day of the year by one version; a day is used only if that version served it."""
     found = {}
     for start, part in rows[rows[TIME] >= pd.Timestamp(YEAR.start)].groupby(rows[TIME].dt.floor("D")):
-        guessed = predict(model, estimator, part)
+        guessed = predicted(model, estimator, part).values
         found[Window.day(start)] = AccuracyState.of_rows("regression", part[model.actual], guessed, baseline)
     return found
 

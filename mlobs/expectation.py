@@ -1,0 +1,130 @@
+"""What a prediction's accuracy will be, foretold row by row when it is made: learned at training, applied at prediction.
+
+Learned from predictions that the model made of rows it was not fitted to. Pure: frames and arrays in, arrays out; what is
+learned is a scikit-learn estimator, kept beside the model without pickle.
+
+Binary, and multiclass with probabilities: confidence-based estimation. The probability is calibrated (beta calibration:
+Kull, Silva Filho and Flach 2017), and a calibrated probability is the chance of the outcome, from which every expected
+figure follows. Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance,
+whose mean is that of the losses) learns the loss of a row from its inputs and the prediction. Both hold while only the
+inputs shift; concept drift can't show in them, since they use the old relation of inputs and outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlobs.predictions import Array, Predicted
+from mlobs.spec import Model
+
+MIN_ROWS = 200
+"""Rows below which one mean for all rows is learned: a model of so few losses would learn noise."""
+
+CLIP = 1e-9
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before their logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What was learned of a model version's accuracy, as plain parts.
+
+    Attributes:
+        kind: `constant` (one figure for all rows), `calibration`, `loss` (absolute errors) or `miss` (wrong labels).
+        value: the constant; the mean of what was learned from otherwise.
+        estimator: of scikit-learn; None for a constant.
+        numeric, named: input columns that are read as numbers and as categories.
+    """
+
+    kind: str
+    value: float
+    estimator: Any = None
+    numeric: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+
+    def of(self, inputs: pd.DataFrame, predicted: Predicted) -> Array:
+        """The expected absolute error, calibrated probability, or probability to be right, of each row; shape (n_rows,)."""
+        if self.kind == "constant" or not len(predicted):
+            return np.full(len(predicted), self.value, dtype=float)
+        if self.kind == "calibration":
+            chance = predicted.confidence if predicted.probabilities else predicted.values
+            return np.asarray(self.estimator.predict_proba(_odds(chance))[:, 1])
+        frame = _inputs(inputs, predicted, self.numeric, self.named, labels=self.kind == "miss")
+        loss = np.asarray(self.estimator.predict(frame))
+        return np.asarray(1.0 - np.clip(loss, 0.0, 1.0) if self.kind == "miss" else np.maximum(loss, 0.0))
+
+
+def learn(model: Model, inputs: pd.DataFrame, actual: Any, predicted: Predicted) -> Expectation | None:
+    """Learn the accuracy of a model from out-of-fold predictions; None without rows or for a model that wants none.
+
+    Args:
+        inputs: the rows' inputs, of shape (n_rows, n_inputs).
+        actual: what came true, of shape (n_rows,); rows without it are left out.
+    """
+    known = np.asarray(pd.notna(actual))
+    if not model.expected or not known.any():
+        return None
+    truth = np.asarray(actual)[known]
+    said = Predicted(predicted.values[known], {c: p[known] for c, p in predicted.probabilities.items()})
+    rows = inputs.loc[known].reset_index(drop=True)
+    if model.task == "regression":
+        loss = np.abs(said.values.astype(float) - truth.astype(float))
+        return _loss_model("loss", rows, said, loss, float(loss.mean()))
+    hit = (
+        truth.astype(float) if model.task == "binary" else (truth.astype(str) == said.values.astype(str)).astype(float)
+    )
+    rate = float(hit.mean())
+    if len(hit) < MIN_ROWS or rate in (0.0, 1.0):
+        return Expectation("constant", rate)
+    chance = said.values if model.task == "binary" else said.confidence
+    if chance is None:
+        return _loss_model("miss", rows, said, 1.0 - hit, rate)
+    from sklearn.linear_model import LogisticRegression
+
+    return Expectation("calibration", rate, LogisticRegression(C=1e4).fit(_odds(chance), hit.astype(int)))
+
+
+def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, constant: float) -> Expectation:
+    types = pd.api.types
+    columns = [str(name) for name in inputs.columns]
+    numeric = tuple(n for n in columns if types.is_numeric_dtype(inputs[n]) or types.is_bool_dtype(inputs[n]))
+    named = tuple(n for n in columns if n not in numeric and not types.is_datetime64_any_dtype(inputs[n]))
+    if len(loss) < MIN_ROWS or not loss.any():
+        return Expectation("constant", constant)
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    frame = _inputs(inputs, said, numeric, named, labels=kind == "miss")
+    categories = [name for name in frame if frame[name].dtype == object]
+    encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=60)
+    trees = HistGradientBoostingRegressor(
+        loss="poisson", max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=0
+    )
+    pipeline = make_pipeline(make_column_transformer((encode, categories), remainder="passthrough"), trees)
+    return Expectation(kind, constant, pipeline.fit(frame, loss), numeric, named)
+
+
+def _odds(chance: Any) -> Array:
+    """The two features of beta calibration: ln p and -ln(1 - p)."""
+    p = np.clip(np.asarray(chance, float), CLIP, 1 - CLIP)
+    return np.column_stack([np.log(p), -np.log1p(-p)])
+
+
+def _inputs(
+    inputs: pd.DataFrame, predicted: Predicted, numeric: Sequence[str], named: Sequence[str], *, labels: bool
+) -> pd.DataFrame:
+    """Inputs and prediction as the loss model reads them: numbers as double, everything else as text."""
+    columns: dict[str, Any] = {}
+    for name in numeric:
+        columns[name] = pd.to_numeric(inputs[name]).astype("float64").to_numpy(na_value=np.nan)
+    for name in named:
+        columns[name] = inputs[name].astype("str").where(inputs[name].notna(), "").to_numpy(dtype=object)
+    values = predicted.values
+    columns["__prediction__"] = values.astype(str).astype(object) if labels else values.astype("float64")
+    return pd.DataFrame(columns)
