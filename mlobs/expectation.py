@@ -101,7 +101,7 @@ def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, c
     from sklearn.preprocessing import OrdinalEncoder
 
     frame = _inputs(inputs, said, numeric, named, labels=kind == "miss")
-    categories = [name for name in frame if frame[name].dtype == object]
+    categories = [*named, "__prediction__"] if kind == "miss" else list(named)
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=60)
     trees = HistGradientBoostingRegressor(
         loss="poisson", max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=0

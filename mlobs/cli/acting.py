@@ -232,11 +232,12 @@ def _backfill_model(
     windows = _windows(model.predictions, first, last, now)
     champion = opened.tracking.champion(model.name) if model.predict is not None else None
     estimator = opened.tracking.load(champion) if champion else None
+    expectation = opened.tracking.load_expectation(champion) if champion else None
     told: dict[Window, list[Verdict]] = {}
     with output.progress(f"predicting and scoring {model.name}", len(windows)) as step:
         for window in windows:
             if champion is not None and not opened.monitoring.blocked(model, window):
-                opened.monitoring.predict(model, window, champion.version, estimator, min(now, window.end))
+                opened.monitoring.predict(model, window, champion.version, estimator, min(now, window.end), expectation)
             told[window] = opened.monitoring.score(model, window, now)[0]
             step()
     return told

@@ -1,0 +1,1 @@
+"""Benchmark of estimated accuracy: estimates without labels beside what labels say, where only the inputs shift."""

@@ -1,0 +1,125 @@
+"""How near do estimates without labels come to what labels say, where only the inputs shift?
+
+`python -m mlobs_tests.benchmarks.estimates` trains on 40 days of 1,000 rows, then predicts 40 windows of 5,000 rows whose
+inputs drift ever further, estimates each before its labels, lands the labels and scores. All as a deployment does it:
+DuckDB, the training run, predictions with their expected figures, one aggregate query a window. About a minute of CPU.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlobs.engines import connect
+from mlobs.history import History
+from mlobs.metrics.accuracy import metrics
+from mlobs.monitor import Monitoring
+from mlobs.retraining.run import retrain
+from mlobs.spec import Accuracy, Field, Model, Retraining, Table
+from mlobs.states.accuracy import AccuracyState
+from mlobs.tracking import Tracking
+from mlobs.windows import DAY, Window
+from mlobs_tests.benchmarks.estimates.worlds import World, worlds
+
+ROWS, DAYS, WINDOWS = 5_000, 40, 40
+PER_DAY = 1_000
+START = Window.day("2024-01-01")
+GOALS = {"binary": ("roc_auc", 0.0025), "regression": ("mae", 0.015)}
+
+
+def declared(world: World) -> Model:
+    """The declaration of a world's model."""
+
+    def train(frame: pd.DataFrame) -> Any:
+        return world.learner().fit(frame[list(world.inputs)], frame["outcome"])
+
+    def predict(estimator: Any, frame: pd.DataFrame) -> Any:
+        rows = frame[list(world.inputs)]
+        return estimator.predict(rows) if world.task == "regression" else estimator.predict_proba(rows)[:, 1]
+
+    common: dict[str, Any] = {"key": "id", "time": "at", "start": START.start}
+    return Model(
+        name="shifted",
+        task=world.task,
+        features=Table("features", fields=tuple(Field(name, "numeric") for name in world.inputs), **common),
+        predictions=Table("predictions", **common),
+        actuals=Table("actuals", **common),
+        prediction="said",
+        actual="outcome",
+        monitors=(Accuracy(maturity=DAY),),
+        train=train,
+        predict=predict,
+        retraining=Retraining(folds=3, holdout=7),
+    )
+
+
+def rows_of(world: World, window: Window, rows: int, shift: float, seed: int) -> pd.DataFrame:
+    frame = world.draw(rows, shift, np.random.default_rng(seed))
+    at = pd.Timestamp(window.start) + pd.to_timedelta(np.arange(rows) * window.length.total_seconds() / rows, unit="s")
+    return frame.assign(id=[f"{window.key}-{n}" for n in range(rows)], at=at.as_unit("us"))
+
+
+def measured(
+    world: World, folder: Path, *, rows: int = ROWS, windows: int = WINDOWS, per_day: int = PER_DAY, seed: int = 0
+) -> pd.DataFrame:
+    """One row a window: shift, estimate before labels, realised figure after them."""
+    model = declared(world)
+    engine, history = connect(f"duckdb:///{folder}/warehouse.duckdb"), History(f"sqlite:///{folder}/history.db")
+    tracking, monitoring = Tracking(f"sqlite:///{folder}/mlflow.db"), Monitoring([model], engine, history)
+    past = [START.shifted(n * DAY) for n in range(DAYS)]
+    known = pd.concat([rows_of(world, w, per_day, 0.0, seed + n) for n, w in enumerate(past)], ignore_index=True)
+    whole = past[0].hull(past[-1])
+    engine.land(model.features, whole, known.drop(columns="outcome"))
+    engine.land(model.actuals, whole, known[["id", "at", "outcome"]])
+    version = retrain(monitoring, tracking, model, past[-1].end + DAY).version
+    estimator, expectation = tracking.load(version), tracking.load_expectation(version)
+    name, _ = GOALS[world.task]
+    found = []
+    for n in range(windows):
+        window, shift = past[-1].shifted((n + 1) * DAY), n / max(1, windows - 1)
+        now = rows_of(world, window, rows, shift, seed + 1000 + n)
+        engine.land(model.features, window, now.drop(columns="outcome"))
+        monitoring.predict(model, window, version.version, estimator, window.end, expectation)
+        monitoring.estimate(model, window, window.end)
+        before = AccuracyState.from_bytes(history.accuracy(model.name, since=window.start)[0][2])
+        engine.land(model.actuals, window, now[["id", "at", "outcome"]])
+        _, after = monitoring.score(model, window, window.end + DAY)
+        found.append({"shift": shift, "estimated": metrics(before)[f"estimated_{name}"], "realised": after[name]})
+    history.close()
+    return pd.DataFrame(found)
+
+
+def distance(world: World, found: pd.DataFrame) -> pd.Series:
+    """Estimate less realised: ROC AUC in points, MAE as a share of the realised one."""
+    gap = found["estimated"] - found["realised"]
+    return gap if world.task == "binary" else gap / found["realised"]
+
+
+def main() -> None:
+    """Print each world's mean distance beside its goal."""
+    lines = []
+    for world in worlds():
+        with tempfile.TemporaryDirectory() as folder:
+            found = measured(world, Path(folder))
+        gap, (name, goal) = distance(world, found), GOALS[world.task]
+        first, last = found["realised"].iloc[0], found["realised"].iloc[-1]
+        lines.append(
+            {
+                "world": world.name,
+                "figure": name,
+                "realised": f"{first:.3f} to {last:.3f}",
+                "mean distance": round(float(gap.abs().mean()), 5),
+                "bias": round(float(gap.mean()), 5),
+                "goal": goal,
+            }
+        )
+        print(lines[-1], flush=True)
+    print(pd.DataFrame(lines).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
