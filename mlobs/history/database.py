@@ -19,7 +19,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import StaticPool
 
 from mlobs.errors import HistoryError
-from mlobs.history.tables import SCHEMA_VERSION, metadata, schema
+from mlobs.history.tables import SCHEMA_VERSION, schema
+from mlobs.history.upgrading import upgrade
 
 WRITING = "mlobs_writing"
 KINDS = ("sqlite", "postgresql")
@@ -79,23 +80,21 @@ class Database:
         cursor.close()
 
     def _prepare(self) -> None:
-        if self._known_version() == SCHEMA_VERSION:
-            return
+        """An empty database gets its tables, an older one what it lacks; two processes at once do it once."""
+        with self.engine.connect() as connection:
+            if self._known_version(connection) == SCHEMA_VERSION:
+                return
         if self.kind == "sqlite" and not self._in_memory:
             self._use_wal()
         with self.write("schema") as connection:
-            made = inspect(connection).has_table(schema.name)
-            if not made or connection.scalar(select(func.max(schema.c.version))) is None:
-                metadata.create_all(connection)
-                connection.execute(schema.insert().values(version=SCHEMA_VERSION))
-        self._known_version()
+            if self._known_version(connection) != SCHEMA_VERSION:
+                upgrade(connection)
 
-    def _known_version(self) -> int | None:
+    def _known_version(self, connection: Connection) -> int | None:
         """The database's schema version, None for an empty database."""
-        with self.engine.connect() as connection:
-            if not inspect(connection).has_table(schema.name):
-                return None
-            found = connection.scalar(select(func.max(schema.c.version)))
+        if not inspect(connection).has_table(schema.name):
+            return None
+        found = connection.scalar(select(func.max(schema.c.version)))
         if found is not None and found > SCHEMA_VERSION:
             raise HistoryError(
                 f"history {self.place} was written by a newer mlobs (schema {found}, this one knows {SCHEMA_VERSION});"
