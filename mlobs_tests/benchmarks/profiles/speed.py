@@ -1,35 +1,30 @@
-"""CPU of profiles as multiples of the floor, in one run. CPU counts all threads; medians."""
+"""CPU of profiles as multiples of the floor, in one run: least CPU (user and system, all threads) of each, taken in turns."""
 
 from __future__ import annotations
 
 import resource
-import statistics
+import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+
 from mlobs.engines import connect, open_data
 from mlobs.engines.protocol import Engine, Source
-from mlobs.profiling import Reference, blank, learning
+from mlobs.profiling import Reference, blank, profile
 from mlobs.profiling.grouping import Segmentation
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.scanning import Request
 from mlobs.windows import Window
-from mlobs_tests.benchmarks.profiles.workload import CATEGORICAL, NUMERIC, make
+from mlobs_tests.benchmarks.profiles.clock import least
+from mlobs_tests.benchmarks.profiles.workload import CATEGORICAL, CHUNK, NUMERIC, chunk, make
 
 YEAR = Window("2013-01-01", "2014-01-01")
-
-
-def cpu(work: Callable[[], object], times: int) -> float:
-    """Median CPU seconds of all threads."""
-    found = []
-    for _ in range(times):
-        before = time.process_time()
-        work()
-        found.append(time.process_time() - before)
-    return statistics.median(found)
+FIELDS = NUMERIC + CATEGORICAL
+SEGMENTS = tuple((f"segment {i}",) for i in range(10))
 
 
 def floor_sql(relation: str, columns: list[str]) -> str:
@@ -52,38 +47,92 @@ def run(folder: Path, rows: int, kind: str, times: int) -> dict[str, float]:
     else:
         engine, source = open_data(str(parquet))
         relation = engine.sql(source.expression)
-    fields = NUMERIC + CATEGORICAL
     started = time.process_time()
-    reference = learning.learn(
-        engine,
-        source,
-        fields=fields,
-        time="day",
-        key=(),
-        segments=(),
-        where=(),
-        past=Reference.__dataclass_fields__["past"].default,
-    )
+    reference = Reference.learn((engine, source), fields=FIELDS, time="day")
     learned = time.process_time() - started
-    floor_text = floor_sql(relation, fields)
-    floor = cpu(lambda: engine.run(floor_text), times)
     whole = request(engine, source, reference)
-    full = cpu(lambda: made_profiles(engine, whole, (), "t", "x"), times)
-    numbers = request(engine, source, reference, frames={n: whole.frames[n] for n in NUMERIC})
-    numeric = cpu(lambda: made_profiles(engine, numbers, (), "t", "x"), times)
-    split = request(
-        engine, source, reference, segmentation=Segmentation(("s",), tuple((f"segment {i}",) for i in range(10)))
+    numbers = replace(whole, frames={n: whole.frames[n] for n in NUMERIC})
+    split = replace(whole, segmentation=Segmentation(("s",), SEGMENTS))
+    daily = replace(whole, windows=list(YEAR.split(timedelta(days=1))))
+    cpu = least(
+        {
+            "floor": lambda: engine.run(floor_sql(relation, FIELDS)),
+            "whole": lambda: made_profiles(engine, whole, (), "t", "x"),
+            "numeric": lambda: made_profiles(engine, numbers, (), "t", "x"),
+            "segments": lambda: made_profiles(engine, split, (), "t", "x"),
+            "year": lambda: made_profiles(engine, daily, (), "t", "x"),
+        },
+        times,
     )
-    segmented = cpu(lambda: made_profiles(engine, split, (), "t", "x"), times)
-    days = list(YEAR.split(timedelta(days=1)))
-    daily = request(engine, source, reference, windows=days)
-    year = cpu(lambda: made_profiles(engine, daily, (), "t", "x"), max(1, times // 2))
     return {
-        "floor, s of CPU": floor,
-        "learning a reference / floor": learned / floor,
-        "profile / floor": full / floor,
-        "numeric fields only / floor": numeric / floor,
-        "by 10 segments / profile": segmented / full,
-        "365 days / profile": year / full,
+        "floor, s of CPU": cpu["floor"],
+        "learning a reference / floor": learned / cpu["floor"],
+        "profile / floor": cpu["whole"] / cpu["floor"],
+        "numeric fields only / floor": cpu["numeric"] / cpu["floor"],
+        "by 10 segments / profile": cpu["segments"] / cpu["whole"],
+        "365 days / profile": cpu["year"] / cpu["whole"],
         "peak memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def run_limited(folder: Path, rows: int, limit: str, times: int) -> dict[str, float]:
+    """The whole-table profile of a Parquet file under a memory limit and without a place to spill to."""
+    parquet, _ = make(folder, rows)
+    reference = Reference.learn(chunk(0, min(rows, CHUNK), rows), fields=FIELDS, time="day")
+    con = duckdb.connect(config={"memory_limit": limit, "temp_directory": ""})
+    engine, source = open_data(con.sql(f"SELECT * FROM read_parquet('{parquet}')"))
+    relation = f"read_parquet('{parquet}')"
+    cpu = least(
+        {
+            "floor": lambda: con.execute(floor_sql(relation, FIELDS)).fetchall(),
+            "whole": lambda: profile((engine, source), reference=reference),
+        },
+        times,
+    )
+    return {
+        "floor, s of CPU": cpu["floor"],
+        "profile / floor": cpu["whole"] / cpu["floor"],
+        "peak memory, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def run_texts(rows: int, times: int) -> dict[str, float]:
+    """One text field, of few values and of as many as rows: what its values look like is asked of distinct values only."""
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/texts.duckdb") as con:
+        forms = (
+            "CASE range % 4 WHEN 0 THEN substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-'"
+            " || substr(h, 17, 4) || '-' || substr(h, 21, 12) WHEN 1 THEN h || '@example.org' WHEN 2 THEN range::TEXT ELSE h END"
+        )
+        con.execute(
+            f"CREATE TABLE t AS SELECT {forms} AS many, 'level ' || (hash(range) % 500)::TEXT AS few"
+            f" FROM (SELECT range, md5(range::TEXT) AS h FROM range({rows}))"
+        )
+        engine, source = open_data(con.sql("FROM t"))
+        few = Reference.learn(pa.table({"few": [f"level {i}" for i in range(500)]}))
+        many = Reference.learn((engine, source), fields=["many"])
+        every = "count_if(regexp_full_match(trim(many), '{}'))"
+        from mlobs.states.categorical import PATTERNS
+
+        cpu = least(
+            {
+                "few, floor": lambda: con.execute(floor_sql("t", ["few"])).fetchall(),
+                "few": lambda: profile((engine, source), reference=few),
+                "many, floor": lambda: con.execute(floor_sql("t", ["many"])).fetchall(),
+                "many": lambda: profile((engine, source), reference=many),
+                "distinct": lambda: con.execute(
+                    "SELECT count(*) FROM (SELECT many, count(*) FROM t GROUP BY 1)"
+                ).fetchall(),
+                "patterns": lambda: con.execute(
+                    "SELECT " + ", ".join(every.format(p) for p in PATTERNS.values()) + " FROM t"
+                ).fetchall(),
+            },
+            times,
+        )
+    return {
+        "500 values: profile, s of CPU": cpu["few"],
+        "500 values: profile / floor": cpu["few"] / cpu["few, floor"],
+        "all distinct: profile, s of CPU": cpu["many"],
+        "all distinct: profile / floor": cpu["many"] / cpu["many, floor"],
+        "the grouping alone, s of CPU": cpu["distinct"],
+        "the patterns on every row alone, s": cpu["patterns"],
     }
