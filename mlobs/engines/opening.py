@@ -62,10 +62,11 @@ def open_data(data: Any) -> tuple[Engine, Source]:
 
     Args:
         data: a pandas, polars or pyarrow table, a Parquet or CSV path or glob (or several paths), a DuckDB relation, a
-            Spark frame, or a pair (engine, table or source).
+            Spark frame, or a pair (engine, `mlobs.Table` or the text of a SELECT in the engine's dialect).
 
     Raises:
         DataError: no file matches, or the data is of a form that can't be read.
+        WarehouseError: a text beside an engine isn't exactly one SELECT.
 
     >>> import pandas as pd
     >>> engine, source = open_data(pd.DataFrame({"delay": [1.5, None]}))
@@ -73,7 +74,7 @@ def open_data(data: Any) -> tuple[Engine, Source]:
     {'delay': 'DOUBLE'}
     """
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Engine):
-        return data[0], _source_of(data[1])
+        return data[0], _source_of(data[1], data[0].dialect)
     if isinstance(data, (str, Path)):
         return _files([str(data)])
     if isinstance(data, (list, tuple)) and data and all(isinstance(d, (str, Path)) for d in data):
@@ -90,12 +91,14 @@ def open_data(data: Any) -> tuple[Engine, Source]:
     return _frame(data, module)
 
 
-def _source_of(what: Any) -> Source:
+def _source_of(what: Any, dialect: str) -> Source:
     if isinstance(what, Source):
         return what
     if isinstance(what, Table):
         return Source.table(what.path)
-    raise DataError(f"{what!r} is nothing to read: beside an engine give a mlobs.Table or a Source")
+    if isinstance(what, str):
+        return Source.query(what, dialect)
+    raise DataError(f"{what!r} is nothing to read: beside an engine give a mlobs.Table or the text of a SELECT")
 
 
 def _memory(label: str) -> DuckDBMemory:

@@ -160,12 +160,17 @@ class Profile:
         return result
 
     def metrics(self) -> pd.DataFrame:
-        """Tidy frame of all metrics: columns field, metric, value, rows, segment; with the metrics of each segment."""
+        """Tidy frame of all metrics: columns field, metric, value, rows, segment; with the metrics of each segment.
+
+        A field's `duplicate_rate`, the complement of its `unique_rate`, stands only here: nobody needs to watch both.
+        """
         rows = [(m.field, m.metric, m.value, m.rows, m.segment) for m in self.measurements()]
         for key, part in self.segments.items():
             rows += [
                 (m.field, m.metric, m.value, m.rows, key) for m in part.measurements() if m.field and not m.segment
             ]
+        unique = [row for row in rows if row[1] == "unique_rate"]
+        rows += [(field, "duplicate_rate", 1.0 - value, n, key) for field, _, value, n, key in unique]
         return pd.DataFrame(rows, columns=["field", "metric", "value", "rows", "segment"])
 
     def distribution(self, field: str) -> tuple[list[str], Any]:

@@ -39,7 +39,8 @@ def profile(
     """The profile of a frame, a file or a relation, on the reference's frames.
 
     Args:
-        data: a pandas, polars or pyarrow frame, a Parquet path or glob, a CSV path, a DuckDB relation; read in place.
+        data: a pandas, polars or pyarrow frame, a Parquet path or glob, a CSV path, a DuckDB relation, a Spark frame, or
+            (engine, `mlobs.Table` or SELECT); read in place.
         reference: where the frames come from; without one they are learned from `data` itself, with the arguments of
             `Reference.learn`, and the profile can be added only to others of the same frames.
         window: a `Window` or (start, end) of the reference's time column that selects rows.

@@ -75,12 +75,16 @@ class Segmentation:
         return ([c for c in found if c in known] + [c for c in found if c not in known])[:SEGMENTS]
 
     def labels(self, combination: Combination) -> list[str]:
-        """Keys of the segments that rows of a combination belong to: each field's value, then both."""
+        """Keys of the segments that rows of a combination belong to: each field's value, then both.
+
+        Both only where the reference has as many combinations as are told apart, or more: `(other)` holds the rest, and a
+        field's value by itself would miss its rows.
+        """
         parts = [label(f, v) for f, v in zip(self.fields, combination, strict=True)]
         if len(parts) == 1:
             return parts
         whole = ", ".join(parts)
-        return [whole] if OTHER in combination else [*parts, whole]
+        return [whole] if OTHER in combination or len(self.values) >= SEGMENTS else [*parts, whole]
 
 
 def label(field: str, value: str | None) -> str:

@@ -46,6 +46,9 @@ WIDTH = 4.0
 ROUNDS = 6
 """Most rounds in which a grid is refined."""
 
+FINER = 32.0
+"""How much finer the grid is where most rows hold one value other than 0, so that few others share its bin."""
+
 
 COMBINATIONS = 1e12
 """So many combinations of values tell rows apart: a million rows, each with each other, collide once by chance.
@@ -245,9 +248,9 @@ def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> tuple[
         states = histograms(engine, base, {name: grids[name] for name in open_names})
         still = []
         for name in open_names:
-            better = refined(states[name])
+            better, last = refined(states[name])
             fineness[name] = _fineness(states[name])
-            if not alike(better, grids[name]):
+            if not last and not alike(better, grids[name]):
                 still.append(name)
             grids[name] = better
         open_names = still
@@ -260,19 +263,23 @@ def _fineness(state: NumericState) -> int:
     return state.exact_distinct if state.exact_distinct >= 0 else 1_000_000 + len(state.bins)
 
 
-def refined(state: NumericState) -> Grid:
-    """A better grid, from the histogram on another one."""
+def refined(state: NumericState) -> tuple[Grid, bool]:
+    """A better grid, from the histogram on another one; and whether that is the last one."""
     if not len(state.counts):
-        return Grid()
+        return Grid(), False
     q01, q05, q25, q50, q75, q95, q99 = state.quantiles([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]).tolist()
-    for low, high, normal in ((q25, q75, 1.0), (q05, q95, 2.4), (q01, q99, 3.4)):
+    if q75 > q25 and math.isfinite(q75 - q25):
+        return Grid.around(q50, WIDTH * (q75 - q25)), False
+    # most of it is one value: take the range of the others. On a grid that wide this value, unless it is 0, would share a
+    # bin with others, seem to be spread, and call for a narrow grid again; so the grid is finer, and the last one
+    finer = FINER if q50 else 1.0
+    for low, high, normal in ((q05, q95, 2.4), (q01, q99, 3.4)):
         if high > low and math.isfinite(high - low):
-            return Grid.around(q50, WIDTH * (high - low) / normal)
-    # nearly all of it is one value: take the range of the others
+            return Grid.around(q50, WIDTH * (high - low) / normal / finer), q50 != 0
     spread = float(np.float64(state.high) / 8 - np.float64(state.low) / 8) * 8
-    if not spread > 0 or not math.isfinite(spread):
-        spread = abs(q50) if spread == 0 and q50 else 1.0
-    return Grid.around(q50, spread)
+    if spread > 0 and math.isfinite(spread):
+        return Grid.around(q50, spread / finer), q50 != 0
+    return Grid.around(q50, abs(q50) if spread == 0 and q50 else 1.0), False
 
 
 def alike(a: Grid, b: Grid) -> bool:

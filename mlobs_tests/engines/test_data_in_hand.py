@@ -134,8 +134,11 @@ def test_a_table_of_an_engine(engine: Engine, fill: Any) -> None:
     fill("rows", ROWS)
     assert total((engine, Table("rows", key="n", time="-"))) == EXPECTED
     assert total((engine, Source.query("SELECT * FROM rows", "duckdb"))) == EXPECTED
-    with pytest.raises(DataError, match="nothing to read"):
+    assert total((engine, "SELECT * FROM rows WHERE n > 0")) == EXPECTED
+    with pytest.raises(WarehouseError, match="exactly one SELECT"):
         open_data((engine, "rows"))
+    with pytest.raises(DataError, match="nothing to read"):
+        open_data((engine, ["rows"]))
 
 
 def test_python_variables_are_no_tables() -> None:

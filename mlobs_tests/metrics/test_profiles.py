@@ -123,7 +123,10 @@ DRAWS = {
     "two humps": lambda rng: np.where(rng.random(30_000) < 0.5, rng.normal(0, 1, 30_000), rng.normal(20, 1, 30_000)),
     "whole": lambda rng: rng.integers(0, 90, 30_000).astype(float), "uniform": lambda rng: rng.random(30_000),
     "mostly zero": lambda rng: np.where(rng.random(30_000) < 0.7, 0.0, rng.gamma(2, 10, 30_000)),
-    "one value": lambda rng: np.full(30_000, 7.25),
+    "one value": lambda rng: np.full(30_000, 7.25), "exponential": lambda rng: rng.exponential(7, 30_000),
+    "long left tail": lambda rng: -rng.gamma(0.7, 5, 30_000), "pareto": lambda rng: rng.pareto(1.5, 30_000),
+    "half one value": lambda rng: np.where(rng.random(30_000) < 0.6, 5.0, rng.normal(0, 100, 30_000)),
+    "nearly one value": lambda rng: np.where(rng.random(30_000) < 0.995, 5.0, rng.normal(0, 100, 30_000)),
 }  # fmt: skip
 
 
@@ -149,3 +152,17 @@ def test_quantiles_of_few_rows(rows: int) -> None:
     found = profile(pa.table({"x": x}), reference=reference).field("x").quantiles([0.0, 0.5, 1.0])
     assert found[[0, 2]].tolist() == [x.min(), x.max()]
     assert found[1] == pytest.approx(np.median(x), abs=0.02)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.97, 0.995])
+def test_a_value_that_most_rows_hold_is_seen_where_it_moves_to(share: float) -> None:
+    rng = np.random.default_rng(5)
+    x = np.where(rng.random(20_000) < share, 5.0, rng.normal(0, 100, 20_000))
+    moved = profile(pa.table({"x": x * 1.2}), reference=Reference.learn(pa.table({"x": x}))).field("x")
+    assert moved.quantiles([0.5]) == pytest.approx(6.0, abs=0.02 * x.std())
+
+
+def test_rows_that_repeat_an_earlier_value_are_the_complement_of_unique_ones(made: Profile) -> None:
+    frame = made.metrics().set_index(["field", "segment", "metric"]).value
+    assert frame["w", "", "duplicate_rate"] == pytest.approx(1 - frame["w", "", "unique_rate"]) == pytest.approx(0.25)
+    assert not {m.metric for m in made.measurements() if m.field == "w"} & {"duplicate_rate"}

@@ -192,6 +192,21 @@ def test_segments_of_two_fields_and_the_rest(engine: Engine, fill: Any, monkeypa
     assert {key: p.rows for key, p in few.segments.items()} == {"a is null": 1, "a=(other)": 2, "a=x": 2}
 
 
+def test_more_than_a_thousand_combinations_of_two_fields() -> None:
+    rows = pa.table({"a": [f"a{i % 40}" for i in range(2400)], "b": [f"b{i // 80}" for i in range(2400)]})
+    assert len({*zip(rows["a"].to_pylist(), rows["b"].to_pylist(), strict=True)}) == 1200
+    reference = Reference.learn(rows, segments=("a", "b"))
+    made = reference.profile.segments
+    assert len(made) == 1001
+    assert made["a=(other), b=(other)"].rows == 400
+    assert {p.rows for key, p in made.items() if "(other)" not in key} == {2}
+    # new combinations come after the known ones
+    later = pa.concat_tables([rows, pa.table({"a": ["new"] * 900, "b": [f"b{i % 2}" for i in range(900)]})])
+    again = profile(later, reference=reference).segments
+    assert again.keys() == made.keys()
+    assert again["a=(other), b=(other)"].rows == 1300
+
+
 def test_explain_shows_what_runs(engine: Engine, fill: Any) -> None:
     rows = hostile_rows(60)
     fill("hostile", rows)
