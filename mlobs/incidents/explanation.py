@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlobs.detectors.accuracy import performance_name
+from mlobs.detectors.accuracy import ESTIMATED, performance_name
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History
 from mlobs.incidents.causes import Evidence, Fall, RootCause, SegmentExcess, excess_by_segment, root_causes
@@ -149,7 +149,11 @@ def explain_incident(
     found: dict[str, Explanation] = {}
     for table in incident.touched.tables:
         model = known.get(table)
-        spans = [Window(s.start, s.end) for s in incident.strands if s.key.table == table and not s.key.segment]
+        spans = [
+            Window(s.start, s.end)
+            for s in incident.strands
+            if s.key.table == table and _realised(s.key.metric, s.key.segment)
+        ]
         if model is None or model_of(table) is None or not spans:
             continue
         explained = explain(history, model, Window(min(w.start for w in spans), max(w.end for w in spans)), lineage)
@@ -161,13 +165,22 @@ def explain_incident(
 def _episode(history: History, model: Model, window: Window) -> tuple[datetime, list[Verdict]]:
     """Start of the run of failed windows that leads up to `window`, and the failures in `window`."""
     stored = history.verdicts(performance_name(model), until=window.end, status="failed", detector="accuracy")
-    failed = sorted((s.verdict for s in stored if not s.verdict.segment), key=lambda v: v.window, reverse=True)
+    failed = sorted(
+        (s.verdict for s in stored if _realised(s.verdict.metric, s.verdict.segment)),
+        key=lambda v: v.window,
+        reverse=True,
+    )
     first = window.start
     for verdict in failed:
         if verdict.window.end + GAP * verdict.window.length < first:
             break
         first = min(first, verdict.window.start)
     return first, [v for v in failed if v.window.overlaps(window)]
+
+
+def _realised(metric: str, segment: str) -> bool:
+    """Whether a failure of accuracy speaks of all rows, and of labels that have come."""
+    return not segment and not metric.startswith(ESTIMATED)
 
 
 def _judged_from(history: History, model: Model, first: datetime) -> datetime:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mlobs.detectors.accuracy import performance_name
+from mlobs.detectors.accuracy import ESTIMATED, performance_name
 from mlobs.detectors.verdict import CHECKS, Verdict
 from mlobs.report import wording
 from mlobs.report.content import (
@@ -16,20 +17,23 @@ from mlobs.report.content import (
     Arrival,
     CellState,
     DecisionLine,
+    FallStory,
     Glance,
     HeatMap,
     HeatRow,
     IncidentLine,
     ModelPage,
     Promotion,
+    Said,
     SegmentError,
     Series,
     TableStory,
-    VersionCard,
     cell_state,
     worst,
 )
+from mlobs.report.falls import fall_stories
 from mlobs.report.fields import Remembered, failed_fields, remembered
+from mlobs.report.versions import version_cards
 from mlobs.spec import Model, Table
 from mlobs.windows import Window
 
@@ -43,13 +47,18 @@ MAX_ROWS = 60
 MAX_SENTENCES = 1500
 """Failed cells of a heat map that carry their reason; older ones say only that they failed."""
 MAX_INCIDENTS = 200
-MAX_VERSIONS = 8
 MAX_DECISIONS = 300
+MAX_SAID = 100
 SEGMENTS = 25
 
 
-def model_page(model: Model, history: History, now: datetime) -> ModelPage:
+def model_page(
+    model: Model, history: History, now: datetime, lineage: Mapping[str, Sequence[str]] | None = None
+) -> ModelPage:
     """All that the page of `model` says as of `now`.
+
+    Args:
+        lineage: table (or "model.performance") -> the tables it is made from; what the model declares if left out.
 
     Raises:
         HistoryError: when history can't be read.
@@ -63,8 +72,9 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
         Promotion(p.version, p.at, p.by, p.reason) for p in history.promotions(model.name) if p.at <= now
     )
     accuracy = accuracy_story(model, history, verdicts[performance], since, now)
+    accuracy = replace(accuracy, falls=fall_stories(model, history, verdicts[performance], lineage))
     decisions = _decisions(model, history, since, now)
-    incidents = _incidents(model, history, since, now)
+    incidents = _incidents(model, history, accuracy.falls, since, now)
     known = {table.id: remembered(table, history, since, now) for table in tables.values()}
     stories = tuple(
         _table_story(table, role, verdicts[table.id], known[table.id], history, since, now)
@@ -89,10 +99,11 @@ def model_page(model: Model, history: History, now: datetime) -> ModelPage:
         fields=fields,
         tables=stories,
         incidents=incidents,
-        versions=_versions(model, history, accuracy, promotions, now),
+        versions=version_cards(model, history, accuracy, promotions, now),
         promotions=promotions,
         decisions=decisions,
         left_out=left_out,
+        said=_said(model, history, since, now),
     )
 
 
@@ -107,7 +118,7 @@ def accuracy_story(
     model: Model, history: History, verdicts: Sequence[Verdict], since: datetime, now: datetime
 ) -> AccuracyStory:
     """Error per window and over the trailing span, from the remembered states; limits and states from the verdicts."""
-    from mlobs.metrics.accuracy import error, naive_error, watched_error
+    from mlobs.metrics.accuracy import error, estimate_unseen, naive_error, watched_error
     from mlobs.states.accuracy import AccuracyState
 
     monitor = model.accuracy
@@ -118,13 +129,15 @@ def accuracy_story(
         by_window.setdefault(window, {})[version] = AccuracyState.from_bytes(payload)
     said: dict[Window, list[Verdict]] = {}
     for verdict in verdicts:
-        if not verdict.segment:
+        if not verdict.segment and not verdict.metric.startswith(ESTIMATED):
             said.setdefault(verdict.window, []).append(verdict)
     empty = AccuracyState(model.task)
     points: list[AccuracyPoint] = []
     recent: list[AccuracyState] = []
+    predicted: list[AccuracyState] = []
     for window in sorted(by_window):
         total = _sum(by_window[window].values(), empty)
+        predicted = [*predicted, total][-span:]
         here = said.get(window, [])
         state = worst([cell_state(v) for v in here] or ["pending"])
         pending = state == "pending" or not total.labelled
@@ -144,6 +157,7 @@ def accuracy_story(
                 rows=total.predictions,
                 state=state,
                 reason=next((v.reason for v in here if v.failed), ""),
+                estimate=estimate_unseen(predicted, metric).value if total["expected_rows"] else math.nan,
             )
         )
     segments = _segments(model, history, metric, [p.window for p in points if p.trailing == p.trailing][-span:])
@@ -278,7 +292,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-# Decisions, versions, incidents
+# Decisions, incidents, what people said
 
 
 def _decisions(model: Model, history: History, since: datetime, now: datetime) -> tuple[DecisionLine, ...]:
@@ -297,71 +311,10 @@ def _decisions(model: Model, history: History, since: datetime, now: datetime) -
     return tuple(lines[:MAX_DECISIONS])
 
 
-def _versions(
-    model: Model, history: History, accuracy: AccuracyStory, promotions: Sequence[Promotion], now: datetime
-) -> tuple[VersionCard, ...]:
-    from mlobs.metrics.accuracy import error
-    from mlobs.states.accuracy import AccuracyState
-
-    promoted = {p.version: p for p in promotions}
-    champion = promotions[-1].version if promotions else ""
-    stored = [v for v in history.versions(model.name) if v.at <= now][-MAX_VERSIONS:]
-    cards = []
-    for version in reversed(stored):
-        live = [AccuracyState.from_bytes(p) for _, _, p in history.accuracy(model.name, version=version.version)]
-        total = _sum(live, AccuracyState(model.task))
-        facts = version_facts(version.at, version.info, accuracy.metric)
-        if total.labelled:
-            text = f"{wording.number(error(total, accuracy.metric))} on {wording.count(len(live), 'window')}"
-            facts.insert(-1, (f"Live {accuracy.metric}", text))
-        promotion = promoted.get(version.version)
-        if promotion:
-            facts.append(("Deployed", f"{wording.moment(promotion.at)} by {promotion.by}"))
-        since = promotion.at if promotion else None
-        cards.append(VersionCard(version.version, version.version == champion, tuple(facts), since))
-    return tuple(cards)
-
-
-def version_facts(at: datetime, info: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
-    """What is known of a version's training, in reading order; facts that it lacks are left out."""
-    facts = [("Trained", wording.moment(at))]
-    if "window_start" in info and "window_end" in info:
-        facts.append(("Training data", wording.stretch(Window(info["window_start"], info["window_end"]))))
-    excluded = list(info.get("excluded") or ())
-    if excluded:
-        named = ", ".join(excluded[:4]) + (" …" if len(excluded) > 4 else "")
-        facts.append(("Left out", f"{wording.count(len(excluded), 'window')}: {named}"))
-    numbers = {
-        "rows": "Rows",
-        "cv_error": f"Cross-validated {metric}",
-        "challenger_error": f"Held-out {metric}",
-        "champion_error": "Champion's then",
-        "baseline": "Naive prediction",
-    }
-    for name, said in numbers.items():
-        value = info.get(name)
-        if isinstance(value, (int, float)):
-            facts.append((said, wording.number(value)))
-        elif value:
-            facts.append((said, str(value)))
-    for name, said in (("fit_seconds", "Fit time"), ("score_seconds", "Scoring time")):
-        if isinstance(info.get(name), (int, float)) and info[name] > 0:
-            facts.append((said, wording.length(timedelta(seconds=info[name]))))
-    weights = sorted((info.get("importances") or {}).items(), key=lambda item: -item[1])[:3]
-    if weights:
-        facts.append(("Relies on", ", ".join(name for name, _ in weights)))
-    asked = ": ".join(dict.fromkeys(str(info[name]) for name in ("trigger", "reason") if info.get(name)))
-    if asked:
-        facts.append(("Asked for by", asked))
-    if info.get("verdict"):
-        facts.append(("Outcome", str(info["verdict"])))
-    if info.get("run_id"):
-        facts.append(("MLflow run", str(info["run_id"])))
-    return facts
-
-
-def _incidents(model: Model, history: History, since: datetime, now: datetime) -> tuple[IncidentLine, ...]:
-    """The incidents that touch the model or its tables, newest first."""
+def _incidents(
+    model: Model, history: History, falls: Sequence[FallStory], since: datetime, now: datetime
+) -> tuple[IncidentLine, ...]:
+    """The incidents that touch the model or its tables, newest first; with why its accuracy fell, where it did."""
     from mlobs.incidents import incidents
 
     names = {model.name, performance_name(model), *(table.id for table in model.tables.values())}
@@ -375,12 +328,39 @@ def _incidents(model: Model, history: History, since: datetime, now: datetime) -
             title=incident.title,
             detail=incident.reason,
             touched=tuple(dict.fromkeys((*incident.touched.tables, *incident.touched.models))),
+            why=tuple(
+                fall.sentence
+                for fall in falls
+                if performance_name(model) in incident.touched.tables and fall.failed.overlaps(incident.window)
+            ),
+            who=incident.acknowledged_by,
         )
         for incident in incidents(history, since=since, until=now)
         if incident.opened_at <= now and names & {incident.table, *incident.touched.tables, *incident.touched.models}
     ]
     lines.sort(key=lambda line: (line.opened, int(line.id)), reverse=True)
     return tuple(lines[:MAX_INCIDENTS])
+
+
+def _said(model: Model, history: History, since: datetime, now: datetime) -> tuple[Said, ...]:
+    """What people said of the model's tables and still stands, newest first."""
+    names = {None, performance_name(model), *(table.id for table in model.tables.values())}
+    found = [
+        Said(
+            f.kind,
+            ", ".join(str(v) for n, v in f.scope.items() if n != "incident" and v not in ("", None)) or "everything",
+            f.start,
+            f.until,
+            f.by,
+            f.note,
+        )
+        for f in history.feedback()
+        if f.scope.get("table") in names
+        and f.scope.get("model") in (None, model.name)
+        and f.at <= now
+        and (f.until is None or f.until > since)
+    ]
+    return tuple(sorted(found, key=lambda s: s.start, reverse=True)[:MAX_SAID])
 
 
 # The head

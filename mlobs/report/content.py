@@ -6,9 +6,10 @@ infinite bound means "no bound".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from mlobs.detectors.verdict import Verdict
@@ -18,6 +19,10 @@ CellState = Literal["passed", "error", "warn", "learning", "pending"]
 """How a check stands in one window; a failed verdict is told apart by its severity."""
 
 WORST_FIRST: tuple[CellState, ...] = ("error", "warn", "pending", "learning", "passed")
+
+
+HINDSIGHT = 14
+"""Windows after its end from which a delivery counts as loaded in hindsight, not as late."""
 
 
 def cell_state(verdict: Verdict) -> CellState:
@@ -80,8 +85,9 @@ class Series:
 class AccuracyPoint:
     """The model's error in one window of predictions.
 
-    `error` is of this window alone; `trailing` and `naive` are of the trailing span that ends with it. `coverage` is
-    the share of predictions that have their label, in [0, 1].
+    `error` is of this window alone; `trailing` and `naive` are of the trailing span that ends with it, `estimate` is what
+    was foretold of that span's predictions before any label came. `coverage` is the share of predictions that have their
+    label, in [0, 1].
     """
 
     window: Window
@@ -94,6 +100,47 @@ class AccuracyPoint:
     rows: int
     state: CellState
     reason: str = ""
+    estimate: float = math.nan
+
+
+@dataclass(frozen=True)
+class CauseLine:
+    """One possible cause of a fall in accuracy; `share` of the rise it can explain and `score`, both in [0, 1]."""
+
+    kind: str
+    sentence: str
+    share: float
+    score: float
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExcessLine:
+    """One segment's part of the excess error: shares of rows and errors before and after, and its share of the rise."""
+
+    segment: str
+    rows_before: float
+    rows_after: float
+    error_before: float
+    error_after: float
+    share: float
+
+
+@dataclass(frozen=True)
+class FallStory:
+    """A run of windows in which the accuracy check failed, why it began, and which segments it comes from.
+
+    Attributes:
+        failed: from the first to the last window that failed.
+        sentence: what rose, when, and the likeliest cause.
+        causes: ranked, the likeliest first.
+        excess: the rise by segment, the largest part first.
+    """
+
+    failed: Window
+    sentence: str
+    causes: tuple[CauseLine, ...] = ()
+    excess: tuple[ExcessLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +162,12 @@ class AccuracyStory:
     span: int = 1
     points: tuple[AccuracyPoint, ...] = ()
     segments: tuple[SegmentError, ...] = ()
+    falls: tuple[FallStory, ...] = ()
+
+    @property
+    def foretold(self) -> bool:
+        """Whether the error was estimated before labels came, in some window."""
+        return any(math.isfinite(p.estimate) for p in self.points)
 
     @property
     def mature(self) -> tuple[AccuracyPoint, ...]:
@@ -204,6 +257,11 @@ class TableStory:
     arrivals: tuple[Arrival, ...]
     newest: datetime | None = None
 
+    @property
+    def timely(self) -> tuple[Arrival, ...]:
+        """Arrivals within `HINDSIGHT` of their windows; a backfill says nothing of a feed."""
+        return tuple(a for a in self.arrivals if a.delay_hours <= HINDSIGHT * (a.window.length / timedelta(hours=1)))
+
 
 @dataclass(frozen=True)
 class IncidentLine:
@@ -217,16 +275,19 @@ class IncidentLine:
     title: str
     detail: str
     touched: tuple[str, ...]
+    why: tuple[str, ...] = ()
+    who: str = ""
 
 
 @dataclass(frozen=True)
 class VersionCard:
-    """One model version: facts in reading order, and whether it is deployed."""
+    """One model version: facts in reading order, whether it is deployed, and what changed since the version before."""
 
     version: str
     champion: bool
     facts: tuple[tuple[str, str], ...]
     since: datetime | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +308,18 @@ class Promotion:
     at: datetime
     by: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person said of verdicts: `expected`, `mute`, `maintenance` or `calendar`, of what, from when to when, why."""
+
+    kind: str
+    what: str
+    start: datetime
+    until: datetime | None
+    by: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -280,6 +353,7 @@ class ModelPage:
     promotions: tuple[Promotion, ...]
     decisions: tuple[DecisionLine, ...]
     left_out: tuple[str, ...] = field(default=())
+    said: tuple[Said, ...] = ()
 
     @property
     def state(self) -> CellState:

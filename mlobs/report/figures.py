@@ -88,7 +88,7 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     from bokeh.models import ColumnDataSource, Range1d
 
     c = COLOURS
-    measured = ("t", "day", "error", "trailing", "naive", "limit", "version", "rows", "coverage", "state")
+    measured = ("t", "day", "error", "trailing", "naive", "limit", "estimate", "version", "rows", "coverage", "state")
     points = ColumnDataSource({k: [] for k in measured})
     failed = ColumnDataSource({"t": [], "trailing": []})
     versions = ColumnDataSource({"t": [], "y": [], "name": []})
@@ -112,6 +112,7 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
     dots = f.scatter("t", "error", source=points, size=4, color=c["dots"], line_color=None)
     f.line("t", "naive", source=points, line_color=c["naive"], line_width=1.75, line_dash="dashed")
     f.step("t", "limit", source=points, line_color=c["limit"], line_width=1.75, line_dash="dotdash", mode="center")
+    f.line("t", "estimate", source=points, line_color=c["s3"], line_width=1.75, line_dash="dotted")
     f.line("t", "trailing", source=points, line_color=c["accent"], line_width=2.5)
     f.scatter(
         "t",
@@ -131,6 +132,7 @@ def _accuracy_figure() -> tuple[Any, dict[str, Any]]:
         ("trailing", "@trailing"),
         ("naive", "@naive"),
         ("limit", "@limit"),
+        ("foretold", "@estimate"),
     ]
     tips += [("version", "@version"), ("labelled", "@coverage of @rows"), ("check", "@state")]
     _hover(f, [dots], tips, mode="vline")

@@ -35,7 +35,12 @@ MARK_WORDS = {
     "retrain": ("retraining", ("triangle", "accent")),
     "hold": ("retraining held", ("square", "warn")),
     "refused": ("challenger refused", ("cross", "error")),
+    "calendar": ("calendar: judged with leave", ("diamond", "pending")),
+    "maintenance": ("maintenance: not judged", ("diamond", "muted")),
+    "expected": ("said to be expected", ("diamond", "passed")),
+    "mute": ("muted", ("diamond", "learning")),
 }
+"""What happened to a model -> its words and mark in the legend of the accuracy plot."""
 
 
 @cache
@@ -58,6 +63,7 @@ def _environment() -> Environment:
         wording.share,
         wording.span,
         wording.state_word,
+        wording.stretch,
         newest_failures,
         history_note,
         history_said,
@@ -68,6 +74,7 @@ def _environment() -> Environment:
         sparkline,
         accuracy_spark,
         fact,
+        percent,
     ):
         made.globals[function.__name__] = function
     return made
@@ -122,7 +129,7 @@ def page_plots(page: ModelPage) -> dict[str, Plot]:
     """All plots of the page by the name that its element carries."""
     drawn: dict[str, Plot] = {}
     if page.accuracy.points:
-        drawn["accuracy"] = plots.accuracy_plot(page.accuracy, page.decisions, page.promotions)
+        drawn["accuracy"] = plots.accuracy_plot(page.accuracy, page.decisions, page.promotions, page.said)
         drawn["coverage"] = plots.coverage_plot(page.accuracy, [p.at for p in page.promotions])
     for n, heat in enumerate(page.heat_maps):
         if heat.rows:
@@ -137,7 +144,7 @@ def page_plots(page: ModelPage) -> dict[str, Plot]:
             drawn[f"volume-{n}"] = plots.history_plot("rows", story.volume)
         if story.mix:
             drawn[f"mix-{n}"] = plots.mix_plot(story)
-        if story.arrivals:
+        if story.timely:
             drawn[f"arrivals-{n}"] = plots.freshness_plot(story)
     return drawn
 
@@ -160,13 +167,17 @@ def _sentences(page: ModelPage) -> dict[str, Any]:
         if not math.isnan(newest.limit):
             text += f", the limit {wording.number(newest.limit)}{unit}"
         text += "."
+    foretold = [p for p in story.points if math.isfinite(p.estimate)]
+    if foretold:
+        last, unit = foretold[-1], f" {story.unit}" if story.unit else ""
+        text += f" Foretold before labels came, to {last.window.key}: {wording.number(last.estimate)}{unit}."
     text += f" The check failed in {wording.count(len(failed), 'window')}" if failed else " The check never failed"
     text += f"; {wording.count(pending, 'window')} without enough labels yet." if pending else "."
     covered = [p.coverage for p in story.points if not math.isnan(p.coverage)]
     coverage = (
         f"Share of predictions with a label by window; the newest is {wording.share(covered[-1])}." if covered else ""
     )
-    answers = {d.answer for d in page.decisions}
+    answers = {d.answer for d in page.decisions} | {one.kind for one in page.said}
     return {
         "accuracy": text,
         "coverage": coverage or "No label has come yet.",
@@ -238,14 +249,25 @@ def mix_said(story: TableStory) -> str:
 
 def arrivals_said(story: TableStory) -> str:
     """Arrivals in a sentence."""
-    delays = sorted(a.delay_hours for a in story.arrivals)
+    delays = sorted(a.delay_hours for a in story.timely)
     middle = delays[len(delays) // 2]
-    newest = story.arrivals[-1]
+    newest = story.timely[-1]
+    late = len(story.arrivals) - len(delays)
+    hindsight = f" {wording.count(late, 'more window')} loaded in hindsight." if late else ""
     return (
         f"{wording.count(len(delays), 'arrival')} of {story.table}; half came within {wording.number(middle, 3)} hours"
         f" of the window's end, the latest after {wording.number(delays[-1], 3)}."
-        f" Newest: {newest.window.key} at {wording.moment(newest.at)}."
+        f" Newest: {newest.window.key} at {wording.moment(newest.at)}.{hindsight}"
     )
+
+
+def percent(value: float) -> str:
+    """A share of the rise as whole percents; parts that lower it are negative.
+
+    >>> percent(0.864), percent(-0.1), percent(math.nan)
+    ('86%', '-10%', '–')
+    """
+    return "–" if math.isnan(value) else f"{value:.0%}"
 
 
 def fact(card: VersionCard, name: str) -> str:

@@ -22,6 +22,7 @@ from mlobs.report.content import (
     Distribution,
     HeatMap,
     Promotion,
+    Said,
     Series,
     TableStory,
 )
@@ -33,8 +34,12 @@ MARKS: dict[str, tuple[str, str]] = {
     "hold": ("square", "warn"),
     "refused": ("x", "error"),
     "promoted": ("star", "passed"),
+    "calendar": ("diamond", "pending"),
+    "maintenance": ("diamond", "muted"),
+    "expected": ("diamond", "passed"),
+    "mute": ("diamond", "learning"),
 }
-"""What happened to the model -> marker and colour on the accuracy plot."""
+"""What happened to the model, or was said of it -> marker and colour on the accuracy plot."""
 
 MAX_MIX = 6
 STATES: tuple[CellState, ...] = ("passed", "learning", "pending", "warn", "error")
@@ -95,12 +100,30 @@ def _bounds(series: Series) -> tuple[list[float | None], list[float | None]]:
 # What each plot shows
 
 
-def accuracy_plot(story: AccuracyStory, decisions: Sequence[DecisionLine], promotions: Sequence[Promotion]) -> Plot:
-    """Error per window and trailing, the naive baseline, the limit, version boundaries, and what the policy did."""
+def accuracy_plot(
+    story: AccuracyStory,
+    decisions: Sequence[DecisionLine],
+    promotions: Sequence[Promotion],
+    said: Sequence[Said] = (),
+) -> Plot:
+    """Error per window and trailing, what was foretold, the naive baseline, the limit, version boundaries, and what the
+    policy did and people said."""
     points = story.points
     windows = [p.window for p in points]
-    top = max([v for p in points for v in (p.error, p.trailing, p.naive, p.limit) if math.isfinite(v)] or [1.0])
+    top = max(
+        [v for p in points for v in (p.error, p.trailing, p.naive, p.limit, p.estimate) if math.isfinite(v)] or [1.0]
+    )
     marked = [(d.at, d.answer, f"{d.answer}: {d.reason}") for d in decisions if d.answer in MARKS]
+    first, last = windows[0].start, windows[-1].end
+    marked += [
+        (
+            max(one.start, first),
+            one.kind,
+            f"{one.kind} of {one.what}, by {one.by}" + (f": {one.note}" if one.note else ""),
+        )
+        for one in said
+        if one.kind in MARKS and one.start < last and (one.until is None or one.until > first)
+    ]
     return Plot(
         kind="accuracy",
         columns={
@@ -111,6 +134,7 @@ def accuracy_plot(story: AccuracyStory, decisions: Sequence[DecisionLine], promo
                 "trailing": _plain(p.trailing for p in points),
                 "naive": _plain(p.naive for p in points),
                 "limit": _plain(p.limit for p in points),
+                "estimate": _plain(p.estimate for p in points),
                 "version": [", ".join(p.versions) for p in points],
                 "rows": [p.rows for p in points],
                 "coverage": [wording.share(p.coverage) for p in points],
@@ -319,8 +343,8 @@ def mix_plot(story: TableStory) -> Plot:
 
 
 def freshness_plot(story: TableStory) -> Plot:
-    """When each window arrived, in hours after its end."""
-    arrivals = story.arrivals
+    """When each window arrived, in hours after its end; windows loaded in hindsight are left out."""
+    arrivals = story.timely
     return Plot(
         kind="freshness",
         columns={

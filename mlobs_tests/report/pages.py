@@ -74,13 +74,29 @@ def accuracy(n: int) -> c.AccuracyStory:
                 rows=150 + i % 40,
                 state="pending" if late else "error" if trailing > 29.5 else "passed",
                 reason="mae 30.8 min over 14 windows, above the limit 29.5" if trailing > 29.5 else "",
+                estimate=trailing * 0.97 if i > 20 else math.nan,
             )
         )
     segments = tuple(
         c.SegmentError(f"origin={name}", error, error + 1.5, rows)
         for name, error, rows in (("EWR", 31.4, 280), ("JFK", 22.1, 1713), (HOSTILE, 19.0, 250))
     )
-    return c.AccuracyStory(metric="mae", unit="min", span=14, points=tuple(points), segments=segments)
+    excess = (
+        c.ExcessLine(f"origin={HOSTILE}", 0.11, 0.12, 19.0, 41.0, 0.91),
+        c.ExcessLine("origin=JFK", 0.89, 0.88, 22.0, 22.5, 0.09),
+    )
+    fall = c.FallStory(
+        points[n // 3].window.hull(points[n // 2].window),
+        f"mae rose from 21.6 to 24.7 on 2013-05-29; most likely: error rose where origin={HOSTILE}",
+        (
+            c.CauseLine(
+                "segment", f"error rose from 19 to 41 where origin={HOSTILE}", 0.9, 0.81, ("elsewhere by 0.5",)
+            ),
+            c.CauseLine("drift", "wind_speed has moved away from the training data", 0.2, 0.14, ("PSI 0.31",)),
+        ),
+        excess,
+    )
+    return c.AccuracyStory("mae", "min", 14, tuple(points), segments, (fall,))
 
 
 def page(n: int = 270, fields: int = 5) -> c.ModelPage:
@@ -187,6 +203,8 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
                 f"wind_speed out of range in flights.features {HOSTILE}",
                 "1,048 mph where at most 38 was expected.",
                 ("flights.features", "arrival_delay"),
+                (f"mae rose from 21.6 to 24.7, where origin={HOSTILE}",),
+                "ann",
             ),
             c.IncidentLine(
                 "2",
@@ -213,6 +231,7 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
                     ("Training time", "4.2 s"),
                     ("Why", "better by 6% on 14 windows (80% sure)"),
                 ),
+                changes=("rows 12,871 → 25,113 (+95%)", "weight of dest 12% → 31%"),
             ),
             c.VersionCard(
                 "1",
@@ -251,5 +270,9 @@ def page(n: int = 270, fields: int = 5) -> c.ModelPage:
                 "volume of flights.features failed on 2013-05-01 to 2013-05-04",
                 "accuracy",
             ),
+        ),
+        said=(
+            c.Said("calendar", "flights.features", at(150), at(153), "ann", f"Labour Day {HOSTILE}"),
+            c.Said("mute", "flights.features, visib", at(90), None, "bob", ""),
         ),
     )

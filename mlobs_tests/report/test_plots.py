@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from mlobs.report import content as c
 from mlobs.report import plots
-from mlobs.report.page import page_plots
+from mlobs.report.page import arrivals_said, page_plots
 from mlobs_tests.report import pages
 
 NAN, INF = math.nan, math.inf
@@ -98,3 +99,13 @@ def test_every_kind_of_plot_names_parts_that_its_figure_has():
     assert {plot["kind"] for plot in told["plots"].values()} == {
         *("accuracy", "coverage", "heat", "history", "share_history", "distribution", "mix", "freshness")
     }
+
+
+def test_windows_loaded_in_hindsight_say_nothing_of_a_feed():
+    story = pages.page(160).tables[0]
+    late = replace(story.arrivals[0], delay_hours=2000.0)
+    backfilled = replace(story, arrivals=(late, *story.arrivals[1:]))
+    delays = plots.freshness_plot(backfilled).columns["points"]["delay"]
+    assert len(delays) == len(story.arrivals) - 1
+    assert max(d for d in delays if d is not None) < 48
+    assert arrivals_said(backfilled).endswith("1 more window loaded in hindsight.")
