@@ -57,7 +57,8 @@ class Field:
         kind: what it holds; None lets the engine derive it from the column's type.
         description: shown in Dagster and the report.
         unit: unit of a numeric field ("min", "mph"), shown beside values.
-        sensitive: categories of this field are remembered only as hashes.
+        sensitive: categories of this field are remembered and shown only as hashes: in history, metadata, messages and
+            the report. It can't be a segment.
     """
 
     name: str
@@ -136,6 +137,12 @@ class Table:
         for name in segments:
             if declared and name not in known:
                 raise SpecError(f"{where}: segment {name!r} is no declared field; {nearest(name, known)}")
+        for name in segments:
+            if name in self.sensitive:
+                raise SpecError(
+                    f"{where}: segment {name!r} is sensitive, and the names of segments are remembered and shown;"
+                    " split by another field, such as one that holds a hash of it"
+                )
         if not self.false_alarms_per_month > 0:
             raise SpecError(f"{where}: false_alarms_per_month must be above 0, got {self.false_alarms_per_month}")
         if self.cadence <= timedelta(0):
@@ -156,6 +163,11 @@ class Table:
     @property
     def keys(self) -> tuple[str, ...]:
         return self.key if isinstance(self.key, tuple) else (self.key,)
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """Names of the fields whose values are remembered and shown only as hashes."""
+        return frozenset(f.name for f in self.fields if f.sensitive)
 
     def field(self, name: str) -> Field:
         """The declared field of that name.

@@ -5,8 +5,12 @@ Imports stay light, so that `mlobs --help` is quick: what a command works with i
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,22 +50,48 @@ class Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=lambda name: order.index(name) if name in order else len(order))
 
     def invoke(self, ctx: Any) -> Any:
-        from mlobs.errors import MlobsError
+        with _interruptible() as interrupted:
+            try:
+                return super().invoke(ctx)
+            except (Exception, KeyboardInterrupt) as error:
+                if interrupted or isinstance(error, KeyboardInterrupt):
+                    output.complain("interrupted; windows that were finished are kept, run it again to go on")
+                    raise typer.Exit(output.INTERRUPTED) from None
+                _leave(error)
+                raise
 
-        try:
-            return super().invoke(ctx)
-        except MlobsError as error:
-            output.complain(str(error))
-            raise typer.Exit(output.MISTAKE) from error
-        except KeyboardInterrupt:
-            output.complain("interrupted; windows that were finished are kept, run it again to go on")
-            raise typer.Exit(output.INTERRUPTED) from None
-        except Exception as error:
-            if hasattr(error, "exit_code") or isinstance(error, (typer.Abort, OSError)):
-                raise  # a usage error, an exit or a closed pipe: the framework knows what to do
-            traceback.print_exception(error, limit=-8)  # the frames of the framework say nothing
-            output.complain("this is a bug in mlobs, or in the project's own functions; the lines above say where")
-            raise typer.Exit(output.BUG) from error
+
+def _leave(error: Exception | KeyboardInterrupt) -> None:
+    """Says what went wrong and leaves with the right status; returns for what the framework knows how to handle."""
+    from mlobs.errors import MlobsError
+
+    if isinstance(error, MlobsError):
+        output.complain(str(error))
+        raise typer.Exit(output.MISTAKE) from error
+    if hasattr(error, "exit_code") or isinstance(error, (typer.Abort, OSError)):
+        return  # a usage error, an exit or a closed pipe
+    traceback.print_exception(error, limit=-8)  # the frames of the framework say nothing
+    output.complain("this is a bug in mlobs, or in the project's own functions; the lines above say where")
+    raise typer.Exit(output.BUG) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Yields a list that holds Ctrl-C once it came: libraries in the middle of a query may raise their own error for it."""
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 app = typer.Typer(

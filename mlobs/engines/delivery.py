@@ -6,6 +6,7 @@ deliver an Arrow or polars table to land NaN itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ class Delivery:
         import pyarrow.types as is_
 
         where = f"table {table.id!r}, window {window}"
-        rows = plain(arrow_table(frame, where, (*table.keys, table.time)), where)
+        secret = table.sensitive
+        rows = plain(arrow_table(frame, where, (*table.keys, table.time), secret), where)
         for name in (*table.keys, table.time):
             if name not in rows.column_names:
                 if rows.num_rows == 0 and rows.num_columns == 0:
@@ -55,8 +57,12 @@ class Delivery:
         return cls(rows, newest, outside)
 
 
-def arrow_table(frame: Any, where: str, needed: tuple[str, ...] = ()) -> pa.Table:
+def arrow_table(
+    frame: Any, where: str, needed: tuple[str, ...] = (), secret: Collection[str] = frozenset()
+) -> pa.Table:
     """The frame as an Arrow table; an index level that is `needed` becomes a column.
+
+    Values of `secret` columns are in no message.
 
     Raises:
         DataError: the frame is none, or a column's values are of several types (named, with a sample).
@@ -74,7 +80,7 @@ def arrow_table(frame: Any, where: str, needed: tuple[str, ...] = ()) -> pa.Tabl
     elif hasattr(frame, "to_arrow") and hasattr(frame, "columns"):
         table = frame.to_arrow()
     elif hasattr(frame, "iloc") and hasattr(frame, "columns"):
-        table = _from_pandas(frame, where, needed)
+        table = _from_pandas(frame, where, needed, secret)
     else:
         raise DataError(f"{where}: a {type(frame).__name__} was delivered; give a pandas, polars or pyarrow table")
     check_names(table.column_names, where)
@@ -114,7 +120,7 @@ def check_names(names: list[Any], where: str) -> None:
         seen[folded] = name
 
 
-def _from_pandas(frame: pd.DataFrame, where: str, needed: tuple[str, ...]) -> pa.Table:
+def _from_pandas(frame: pd.DataFrame, where: str, needed: tuple[str, ...], secret: Collection[str]) -> pa.Table:
     import pyarrow as pa
 
     check_names(list(frame.columns), where)
@@ -127,6 +133,9 @@ def _from_pandas(frame: pd.DataFrame, where: str, needed: tuple[str, ...]) -> pa
             columns[name] = from_series(frame[name])
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError) as error:
             kinds = frame[name].dropna().map(lambda v: type(v).__name__)
+            if name in secret:
+                held = ", ".join(kinds.unique()[:3])
+                raise DataError(f"{where}: column {name!r} can't be read: it holds values of types {held}") from None
             samples = ", ".join(f"{frame[name].dropna()[kinds == k].iloc[0]!r} ({k})" for k in list(kinds.unique())[:3])
             reason = str(error).splitlines()[0]
             raise DataError(f"{where}: column {name!r} can't be read: {reason}; it holds {samples}") from error

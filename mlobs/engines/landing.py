@@ -5,7 +5,7 @@ No database is touched but through the `Hands` that the engine lends. Statements
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,7 +76,8 @@ def fit_delivery(hands: Hands, forms: Forms, table: Table, window: Window, deliv
     """
     existing = hands.describe(Source.table(table.path).select()) if hands.has(table.path) else None
     where = f"table {table.id!r}, window {window}"
-    return plan(delivery.rows, existing, forms.dialect, where, _keeps(hands, table, existing, forms.dialect))
+    keeps = _keeps(hands, table, existing, forms.dialect)
+    return plan(delivery.rows, existing, forms.dialect, where, keeps, table.sensitive)
 
 
 def change_table(hands: Hands, table: Table, fitted: Plan) -> None:
@@ -122,8 +123,17 @@ class Plan:
     delivered: dict[str, exp.DataType | None]
 
 
-def plan(rows: pa.Table, existing: Mapping[str, str] | None, dialect: str, where: str, keeps: Keeps) -> Plan:
+def plan(
+    rows: pa.Table,
+    existing: Mapping[str, str] | None,
+    dialect: str,
+    where: str,
+    keeps: Keeps,
+    secret: Collection[str] = frozenset(),
+) -> Plan:
     """Fit a delivery to the columns the table has (None when there is no table).
+
+    Values of `secret` columns are in no message.
 
     Raises:
         DataError: a column's values fit neither the table's type nor a wider one; names column and samples.
@@ -154,12 +164,12 @@ def plan(rows: pa.Table, existing: Mapping[str, str] | None, dialect: str, where
         if fitted is None or (other and keeps(known, None)):
             wider = _wider(column, text, dialect, known, keeps)
             if wider is None:
-                raise DataError(_refusal(where, known, column, text, dialect))
+                raise DataError(_refusal(where, known, column, text, dialect, known in secret))
             widen[known] = wider
             target = arrow_type(wider.sql(dialect), dialect)
             fitted = column if target is None else _cast(column, target)
             if fitted is None:
-                raise DataError(_refusal(where, known, column, text, dialect))
+                raise DataError(_refusal(where, known, column, text, dialect, known in secret))
         delivered[known] = own if other and known not in widen else None
         names.append(known)
         columns.append(fitted)
@@ -321,8 +331,8 @@ def _same_kind(found: pa.DataType, text: str, own: exp.DataType, dialect: str) -
     return bool(arrow_type(text, dialect) == found)
 
 
-def _refusal(where: str, name: str, column: pa.ChunkedArray, text: str, dialect: str) -> str:
-    bad = _misfits(column, text, dialect)
+def _refusal(where: str, name: str, column: pa.ChunkedArray, text: str, dialect: str, secret: bool) -> str:
+    bad = [] if secret else _misfits(column, text, dialect)
     sample = ", ".join(repr(value) for value in bad) or f"values of type {column.type}"
     return (
         f"{where}: column {name!r} is {text} in the table, and the delivered {sample} would not survive the cast;"

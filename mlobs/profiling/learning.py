@@ -81,6 +81,12 @@ def learn(
     check_condition(where, columns, source.label)
     chosen = {f.name: kind_of(f, kinds[f.name], columns[f.name], source.label) for f in declared}
     sensitive = {f.name for f in declared if f.sensitive}
+    for name in segments:
+        if name in sensitive:
+            raise ProfileError(
+                f"{source.label}: segment {name!r} is sensitive, and the names of segments are remembered;"
+                " split by another field, such as one that holds a hash of it"
+            )
     base = Request(source, {}, columns, kinds, windows, time, where)
     base = replace(base, rows=row_count(engine, base))
     grids, fineness = learned_grids(engine, base, [n for n, k in chosen.items() if k == "numeric"])
