@@ -327,12 +327,38 @@ DEFAULT_MONITORS: tuple[Monitor, ...] = (FieldHealth(), Drift(), Freshness(), Vo
 
 
 @dataclass(frozen=True)
+class Signal:
+    """A table in which others ask for training: each new row (a price list came, a share was refreshed) is one request.
+
+    Args:
+        table: its name in the warehouse, with its schema as `ops.requests`.
+        time: timestamp column that says when a row was written.
+        note: text column that says why, shown as the reason; "" when there is none.
+    """
+
+    table: str
+    time: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _named(self.table, "retraining: signal")
+        _named(self.time, f"retraining: signal {self.table!r}: time")
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """(schema, name) or (name,)."""
+        return tuple(self.table.split("."))
+
+
+@dataclass(frozen=True)
 class Retraining:
     """When a model is trained again, and what the new version must show. All lengths count in data time.
 
     Args:
         failures: consecutive mature windows whose accuracy check must have failed.
+        on_estimate: also retrain when the estimated accuracy has failed in that many windows, before labels come.
         on_drift: also retrain when drift of an important feature lasts that many windows.
+        signal: also retrain when others ask for it by a new row in a table of theirs.
         every: also retrain when the last training is that long ago; a floor, subject to budget and data faults.
         cooldown: shortest time between two trainings.
         monthly_budget: most trainings in any 30 days.
@@ -348,6 +374,9 @@ class Retraining:
             are those on which the champion has just failed, and bad luck is part of every failure: a champion that lost
             by chance is as good as before on the days after. Hence the strict default; a version that is really better
             passes it a few days later.
+        shadow: windows that a challenger which won the comparison is first watched on, beside the champion that goes on
+            serving; it is promoted if it wins on these too. They come after its training and were not chosen by the
+            champion's failure, so chance favours neither. 0 promotes at once.
         folds: time-ordered cross-validation folds.
         hold_windows: a data fault within this many newest windows of the training set holds retraining; older
             faulty windows are left out of the training set and named.
@@ -355,7 +384,9 @@ class Retraining:
     """
 
     failures: int = 3
+    on_estimate: bool = False
     on_drift: bool = False
+    signal: Signal | None = None
     every: timedelta | None = None
     cooldown: timedelta = timedelta(days=14)
     monthly_budget: int = 2
@@ -365,6 +396,7 @@ class Retraining:
     refit: bool = True
     margin: float = 0.0
     confidence: float = 0.95
+    shadow: int = 0
     folds: int = 3
     hold_windows: int = 7
     seed: int = 20130101
@@ -378,6 +410,7 @@ class Retraining:
             ("holdout", 1),
             ("folds", 2),
             ("hold_windows", 0),
+            ("shadow", 0),
         ):
             if getattr(self, name) < least:
                 raise SpecError(f"{where}: {name} must be at least {least}, got {getattr(self, name)}")

@@ -91,6 +91,21 @@ class Decided:
         promotions = self.promotions(model)
         return promotions[-1] if promotions else None
 
+    # Claims
+
+    def claim(self, name: str, by: str, at: datetime, until: datetime) -> bool:
+        """Whether `by` may do what `name` names: the first to ask may, until then nobody else.
+
+        Asking again for one's own claim is granted. Of several that ask at the same time exactly one may.
+        """
+        c = tables.claims.c
+        with self.database.write(f"claim:{name}") as connection:
+            held = connection.execute(select(tables.claims).where(c.name == name)).first()
+            if held is not None and held.by_whom != by and held.until > at:
+                return False
+            self.database.upsert(connection, tables.claims, [{"name": name, "by_whom": by, "until": until}])
+            return True
+
     # Feedback
 
     def add_feedback(

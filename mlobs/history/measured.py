@@ -234,12 +234,14 @@ class Measured:
         field: str | None = None,
         metric: str | None = None,
         live: bool = True,
+        as_of: datetime | None = None,
     ) -> list[StoredVerdict]:
         """Remembered verdicts, by window and then in the order they were given.
 
         Args:
             since, until: only windows that overlap [since, until).
             live: only what stands now; False gives the superseded ones too.
+            as_of: only what stood at that instant (data time), in place of `live`.
         """
         c = tables.verdicts.c
         query = select(tables.verdicts).order_by(c.window_start, c.window_end, c.id)
@@ -256,7 +258,9 @@ class Measured:
             query = query.where(c.window_end > since)
         if until is not None:
             query = query.where(c.window_start < until)
-        if live:
+        if as_of is not None:
+            query = query.where(c.at <= as_of, c.superseded_at.is_(None) | (c.superseded_at > as_of))
+        elif live:
             query = query.where(c.superseded_at.is_(None))
         with self.database.read() as connection:
             return [stored_verdict(row) for row in connection.execute(query)]
@@ -326,7 +330,9 @@ class Measured:
     ) -> None:
         """Remembers all that was measured of some windows (window -> version -> segment -> state) in one transaction.
 
-        A measured window is replaced as a whole, so versions and segments that are gone from it are forgotten.
+        A measured window is replaced as a whole, so versions and segments that are gone from it count no more. What was
+        known before and differs is kept with the time it was superseded (`accuracy(as_of=...)`); what is as it was keeps
+        the time at which it was first known.
         """
         c = tables.accuracy.c
         rows = [
@@ -338,6 +344,17 @@ class Measured:
         with self.database.write(f"accuracy:{model}") as connection:
             for window in measured:
                 whole = (c.model == model) & (c.window_start == window.start) & (c.window_end == window.end)
+                before = connection.execute(select(tables.accuracy).where(whole)).all()
+                new = {(r["version"], r["segment"]): r for r in rows if r["window_start"] == window.start}
+                gone = []
+                for old in before:
+                    row = new.get((old.version, old.segment))
+                    if row is not None and row["payload"] == old.payload:
+                        row["at"] = old.at
+                    else:
+                        gone.append({**old._asdict(), "superseded_at": at})
+                if gone:
+                    connection.execute(insert(tables.accuracy_past), gone)
                 connection.execute(tables.accuracy.delete().where(whole))
             self.database.upsert(connection, tables.accuracy, rows)
 
@@ -349,13 +366,52 @@ class Measured:
         until: datetime | None = None,
         version: str | None = None,
         segment: str = "",
+        as_of: datetime | None = None,
     ) -> list[tuple[Window, str, bytes]]:
         """(window, version, state bytes) of one segment ("" for all rows), oldest window first.
 
-        `since` and `until` keep the windows that overlap [since, until).
+        Args:
+            since, until: only windows that overlap [since, until).
+            as_of: what was known at that instant (data time); None is what is known now.
         """
-        c = tables.accuracy.c
-        return [row[:3] for row in self._accuracy(model, c.segment == segment, since, until, version)]
+        if as_of is None:
+            c = tables.accuracy.c
+            return [row[:3] for row in self._accuracy(model, c.segment == segment, since, until, version)]
+        found: dict[tuple[Window, str], tuple[Window, str, bytes]] = {}
+        for window, name, payload, at, gone in self._trail(model, segment, since, until, version):
+            if at <= as_of and (gone is None or gone > as_of):
+                found[window, name] = (window, name, payload)
+        return [found[key] for key in sorted(found)]
+
+    def accuracy_trail(
+        self, model: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[tuple[Window, str, bytes, datetime]]:
+        """(window, version, state bytes, when it became known) of all rows of each window, in the order it became known.
+
+        How the labels of a window came in can be read from it.
+        """
+        trail = self._trail(model, "", since, until, None)
+        return [row[:4] for row in sorted(trail, key=lambda row: (row[0], row[1], row[3]))]
+
+    def _trail(
+        self, model: str, segment: str, since: datetime | None, until: datetime | None, version: str | None
+    ) -> list[tuple[Window, str, bytes, datetime, datetime | None]]:
+        """(window, version, state bytes, known at, superseded at) of one segment, current and past."""
+        found = []
+        with self.database.read() as connection:
+            for table in (tables.accuracy_past, tables.accuracy):
+                c = table.c
+                query = select(table).where(c.model == model, c.segment == segment)
+                if since is not None:
+                    query = query.where(c.window_end > since)
+                if until is not None:
+                    query = query.where(c.window_start < until)
+                if version is not None:
+                    query = query.where(c.version == version)
+                for r in connection.execute(query):
+                    gone = r.superseded_at if table is tables.accuracy_past else None
+                    found.append((window_of(r.window_start, r.window_end), r.version, r.payload, r.at, gone))
+        return found
 
     def accuracy_segments(
         self,

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 
 from mlobs.windows import Window, instant
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of a table; a database with a higher number comes from a newer mlobs."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -197,6 +197,25 @@ accuracy = Table(
     Column("version", Text, primary_key=True),
     _required("at", Instant),
     _required("payload", LargeBinary),
+)
+
+accuracy_past = Table(
+    "accuracy_past",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _required("model"),
+    _required("segment"),
+    _required("window_start", Instant),
+    _required("window_end", Instant),
+    _required("version"),
+    _required("at", Instant),
+    _required("payload", LargeBinary),
+    _required("superseded_at", Instant),
+    Index("accuracy_past_by_window", "model", "window_start"),
+)
+
+claims = Table(
+    "claims", metadata, Column("name", Text, primary_key=True), _required("by_whom"), _required("until", Instant)
 )
 
 decisions = Table(

@@ -217,7 +217,7 @@ def model_metadata(deployment: Deployment, model: Model, outcome: "Outcome", tri
     training, comparison = outcome.training, outcome.comparison
     metadata: dict[str, Any] = {
         "version": outcome.version.version,
-        "decision": "promoted" if outcome.promoted else "refused",
+        "decision": "promoted" if outcome.promoted else outcome.reason.partition(":")[0],
         "reason": outcome.reason,
         "trigger": trigger,
         "asked because": training.reason or "asked for by hand",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -53,6 +54,7 @@ class Deployment:
         ui: address of Dagster's UI, linked from alerts.
         keys: table id -> asset key of an asset that is defined elsewhere; mlobs then adds only its checks.
         pool: Dagster pool of the ops that write to the warehouse.
+        identity: of this process among others that evaluate the same sensors.
     """
 
     models: tuple[Model, ...]
@@ -65,6 +67,7 @@ class Deployment:
     ui: str = ""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pool: str = "warehouse"
+    identity: str = field(default_factory=lambda: uuid4().hex, repr=False, compare=False)
     _estimators: dict[str, tuple[str, Any, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from mlobs.orchestration.runs import PARTITION, RANGE_END, RANGE_START
+from mlobs.orchestration.runs import PARTITION, RANGE_END, RANGE_START, RUN_KEY
 
 if TYPE_CHECKING:
     from dagster._core.definitions.repository_definition import RepositoryDefinition
 
-RUN_KEY, SENSOR, SCHEDULE = "dagster/run_key", "dagster/sensor_name", "dagster/schedule_name"
+SENSOR, SCHEDULE = "dagster/sensor_name", "dagster/schedule_name"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

@@ -10,7 +10,7 @@ from mlobs.errors import WindowError
 from mlobs.orchestration.calendar import Calendar
 from mlobs.windows import Window
 
-PARTITION = "dagster/partition"
+PARTITION, RUN_KEY = "dagster/partition", "dagster/run_key"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 MODEL, TRIGGER, REASON, CHECK, SOURCE, WINDOW = (
     f"mlobs/{name}" for name in ("model", "trigger", "reason", "check", "source_run", "window")

@@ -6,20 +6,27 @@ Other sensors: `alerting`, and `deliveries` for redelivery, tables filled elsewh
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from mlobs.orchestration.calendar import Family
-from mlobs.orchestration.deployment import Deployment
-from mlobs.orchestration.runs import CHECK, MODEL, REASON, SOURCE, TRIGGER, WINDOW, short
+from mlobs.orchestration.deployment import Deployment, wall_clock
+from mlobs.orchestration.runs import CHECK, MODEL, REASON, RUN_KEY, SOURCE, TRIGGER, WINDOW, short
 from mlobs.orchestration.specs import accuracy_key
-from mlobs.spec import Model
+from mlobs.spec import Model, Retraining
+
+if TYPE_CHECKING:
+    from mlobs.retraining.policy import Situation
 
 OVERLAP = 3600.0
 """Seconds before the newest evaluation seen that are read again: an evaluation gets its id when its run starts, and may
 be written after others with higher ids."""
+
+CLAIM = timedelta(minutes=5)
+"""Wall time after which a claim lapses whose daemon died before Dagster had made the run."""
 
 PAGE = 200
 BUSY = [
@@ -115,10 +122,12 @@ def failed_evaluations(instance: dg.DagsterInstance, keys: Sequence[dg.AssetChec
 def retraining_sensor(
     deployment: Deployment, family: Family, model: Model, job: Any, *, interval: int = 30
 ) -> dg.SensorDefinition:
-    """Asks the retraining policy about each failed accuracy evaluation until a run has answered it.
+    """Asks the retraining policy about each failed accuracy evaluation until a run has answered it, and about all else that
+    may call for training: an outside signal, estimated accuracy, the schedule's floor, a challenger watched in shadow.
 
-    At most one run per failed evaluation: its id is in the run key, which Dagster refuses to launch twice even when the
-    cursor is lost. One run answers all evaluations that failed before it was asked for.
+    At most one run per cause: it is in the run key, which Dagster refuses to launch twice even when the cursor is lost. Of
+    two daemons that ask at the same moment, which Dagster doesn't tell apart, only the one that claims the cause in history
+    requests the run. One run answers all evaluations that failed before it was asked for.
     """
     policy = model.retraining
     if policy is None:
@@ -137,21 +146,22 @@ def retraining_sensor(
     )
     def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         from mlobs.retraining.policy import decide
-        from mlobs.retraining.situation import situation
 
         memory = Memory.read(context.cursor)
         failures = failed_evaluations(context.instance, keys, memory.newest - OVERLAP)
         memory, fresh = memory.noting(failures)
-        if memory.pending is None:
+        if memory.pending is None and not watches_more(policy):
             context.update_cursor(memory.write())
             return dg.SkipReason(f"no failed accuracy evaluation of {model.name} waits for an answer")
         now = deployment.now()
-        facts = situation(model, deployment.history, now, running=is_running(context.instance, job.name))
+        facts = gathered(deployment, model, now, running=is_running(context.instance, job.name))
+        if memory.pending is None:  # failures that were answered before call for nothing more
+            facts = replace(facts, failures=0, drift_windows=0)
         decision = decide(policy, facts)
-        if fresh or decision.answer != memory.answer:
+        if decision.trigger and (fresh or decision.answer != memory.answer):
             detail = {
-                "evaluation": memory.pending.id,
-                "window": memory.pending.partition,
+                "evaluation": memory.pending.id if memory.pending else None,
+                "window": memory.pending.partition if memory.pending else "",
                 "excluded": [window.key for window in decision.excluded],
                 "failures": facts.failures,
                 "new_labels": facts.new_labels,
@@ -165,21 +175,43 @@ def retraining_sensor(
             context.update_cursor(kept.write())
             return dg.SkipReason(f"{decision.answer}: {decision.reason}")
         cause = memory.pending
-        request = dg.RunRequest(
-            run_key=f"{model.name}:{cause.id}",
-            tags={
-                MODEL: model.name,
-                TRIGGER: decision.trigger,
-                REASON: short(decision.reason),
-                CHECK: cause.check,
-                SOURCE: cause.run_id or "runless",
-                WINDOW: cause.partition or "none",
-            },
-        )
+        run_key = f"{model.name}:{cause.id}" if cause else decision.cause
         answered = replace(memory, pending=None, answer=decision.answer)
+        if context.instance.get_runs_count(dg.RunsFilter(tags={RUN_KEY: run_key, MODEL: model.name})):
+            context.update_cursor(answered.write())
+            return dg.SkipReason(f"a run has answered this already: {decision.reason}")
+        asked = wall_clock()
+        if not deployment.history.claim(f"run:{run_key}", deployment.identity, asked, asked + CLAIM):
+            context.update_cursor(replace(memory, answer=decision.answer).write())
+            return dg.SkipReason(f"another daemon is asking for this run: {decision.reason}")
+        tags = {MODEL: model.name, TRIGGER: decision.trigger, REASON: short(decision.reason)}
+        if cause:
+            tags |= {CHECK: cause.check, SOURCE: cause.run_id or "runless", WINDOW: cause.partition or "none"}
+        request = dg.RunRequest(run_key=run_key, tags=tags)
         return dg.SensorResult(run_requests=[request], cursor=answered.write())
 
     return retraining
+
+
+def watches_more(policy: Retraining) -> bool:
+    """Whether something else than a failed evaluation may call for training."""
+    return bool(policy.signal or policy.on_estimate or policy.every or policy.shadow)
+
+
+def gathered(deployment: Deployment, model: Model, now: datetime, *, running: bool) -> "Situation":
+    """The facts the policy decides on, the newest outside signal among them."""
+    from mlobs.retraining.signals import newest_signal
+    from mlobs.retraining.situation import situation
+
+    asked = newest_signal(deployment.engine, model, deployment.history, now)
+    return situation(
+        model,
+        deployment.history,
+        now,
+        running=running,
+        external=asked.reason if asked else "",
+        signal=asked.at if asked else None,
+    )
 
 
 def is_running(instance: dg.DagsterInstance, job_name: str) -> bool:

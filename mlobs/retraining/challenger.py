@@ -266,8 +266,8 @@ def train_and_decide(
 
     Training set as of `now` -> time-ordered cross-validation -> comparison with the champion on the newest `holdout` mature
     windows, out of sample for both -> fit on all windows (`refit`; else on those before the held-out ones) -> run and
-    version in MLflow with alias `challenger` -> promotion or refusal -> remembered in history. The caller then pins the
-    reference anew (`Outcome.windows`) if it was promoted.
+    version in MLflow with alias `challenger` -> promotion, refusal or a time in shadow -> remembered in history. The
+    caller then pins the reference anew (`Outcome.windows`) if it was promoted.
 
     A run killed at any step leaves the champion as it was; running again does the whole again.
 
@@ -335,15 +335,25 @@ def train_and_decide(
     )
     say("logging to MLflow")
     version = tracking.log_training(model.name, estimator, training, expectation(model, folds))
-    promoted = comparison is None or comparison.promote
+    better = comparison is None or comparison.promote
+    shadow = training.window.end + policy.shadow * model.features.cadence
+    watched, promoted = better and comparison is not None and policy.shadow > 0, better
     verdict = comparison.reason if comparison else "promoted: the first version of the model"
-    history.save_version(
-        model.name, version.version, now, _info(training, version, comparison, promoted, verdict, trigger)
-    )
+    if watched:
+        promoted = False
+        verdict = (
+            f"shadow: {verdict.removeprefix('promoted: ')}; watched on the windows until {shadow:%Y-%m-%d %H:%M} UTC"
+        )
+    info = _info(training, version, comparison, promoted, verdict, trigger)
+    info |= {"shadow": shadow.isoformat() if watched else ""}
+    for other in history.versions(model.name):
+        if other.info.get("shadow"):  # a training by hand takes its place
+            history.save_version(model.name, other.version, other.at, {**other.info, "shadow": ""})
+    history.save_version(model.name, version.version, now, info)
     if promoted:
         version = tracking.promote(version, by=by, reason=verdict, at=now)
         history.record_promotion(model.name, version.version, now, by, verdict)
-    else:
+    elif not watched:
         version = tracking.refuse(version, reason=verdict, at=now)
     return Outcome(version, promoted, verdict, training, kept, comparison, tuple(folds))
 

@@ -11,7 +11,7 @@ from mlobs.spec import Retraining
 from mlobs.windows import Window
 
 Answer = Literal["retrain", "hold", "wait"]
-Trigger = Literal["", "initial", "manual", "accuracy", "drift", "schedule", "external"]
+Trigger = Literal["", "initial", "manual", "shadow", "accuracy", "estimate", "drift", "schedule", "external"]
 
 BUDGET_PERIOD = timedelta(days=30)
 
@@ -35,9 +35,13 @@ class Situation:
         champion: the deployed version, "" if there is none.
         running: a training run is under way.
         manual: a person asked for it.
-        external: why an outside signal asks for it, "" if none does.
+        external: why an outside signal asks for it, "" if none does; `signal` is the time of its row.
+        shadow: the version that is watched in shadow, "" if none is; `shadow_until` the end of its last window, `shadow_over`
+            whether the labels of that are mature.
         failures: consecutive newest mature windows of the champion whose accuracy check failed.
         failure: the newest of these in words.
+        estimates: consecutive newest windows whose estimated accuracy failed; `estimate` is the newest in words, and
+            `estimated` the newest window estimated.
         drift_windows: consecutive newest windows in which an important feature drifted; `drift` says which.
         judged: the newest window judged; names the cause.
         faults: data faults upstream within the would-be training window.
@@ -52,8 +56,15 @@ class Situation:
     running: bool = False
     manual: bool = False
     external: str = ""
+    signal: datetime | None = None
+    shadow: str = ""
+    shadow_until: datetime | None = None
+    shadow_over: bool = False
     failures: int = 0
     failure: str = ""
+    estimates: int = 0
+    estimate: str = ""
+    estimated: Window | None = None
     drift_windows: int = 0
     drift: str = ""
     judged: Window | None = None
@@ -84,7 +95,8 @@ class Decision:
 
 
 def decide(policy: Retraining, situation: Situation) -> Decision:
-    """What to do now. Order: a run under way, no trigger, broken data, cooldown, budget, too few new labels, retrain.
+    """What to do now. Order: a run under way, a challenger in shadow, no trigger, broken data, cooldown, budget, too few new
+    labels, retrain.
 
     A manual request passes cooldown, budget and the count of new labels, but no data fault: mark a fault as expected if
     the data is right after all. The first training of a model passes them too.
@@ -98,23 +110,24 @@ def decide(policy: Retraining, situation: Situation) -> Decision:
     trigger, why = _trigger(policy, situation)
     if situation.running:
         return Decision("wait", "a training run is already under way", trigger)
+    if situation.shadow and trigger not in ("manual", "shadow"):
+        until = f"{situation.shadow_until:%Y-%m-%d %H:%M} UTC" if situation.shadow_until else "its labels are mature"
+        return Decision("wait", f"version {situation.shadow} is watched in shadow until {until}", trigger)
     if not trigger:
         return Decision("wait", why)
-    cause = (
-        f"{situation.model}:{trigger}:{situation.judged.key if situation.judged else situation.now.date().isoformat()}"
-    )
+    cause = f"{situation.model}:{trigger}:{_identity(trigger, situation)}"
     held, excluded = _faults(policy, situation)
     if held:
         names = _listed([f"{fault.table} in {fault.window}" for fault in held])
         where = f"the newest {policy.hold_windows} windows of training data"
         reason = f"{why}, but {where} hold data faults ({names}): repair the data first"
         return Decision("hold", reason, trigger, excluded, cause)
-    if trigger not in ("manual", "initial"):
+    if trigger not in ("manual", "initial", "shadow"):
         waiting = _waiting(policy, situation)
         if waiting:
             return Decision("wait", f"{why}, but {waiting}", trigger, excluded, cause)
     reason = why
-    if excluded:
+    if excluded and trigger != "shadow":
         reason += f"; trained without the faulty windows {_listed([str(w) for w in excluded])}"
     return Decision("retrain", reason, trigger, excluded, cause)
 
@@ -123,10 +136,14 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
     """The strongest trigger and its reason; no trigger and why not."""
     if s.manual:
         return "manual", "asked for by hand"
+    if s.shadow and s.shadow_over:
+        return "shadow", f"version {s.shadow} has been watched in shadow: it is compared with the champion once more"
     if not s.champion and not s.trained:
         return "initial", "the model has no version yet"
     if s.failures >= policy.failures:
         return "accuracy", f"accuracy failed in the newest {_windows(s.failures)}: {s.failure}"
+    if policy.on_estimate and s.estimates >= policy.failures:
+        return "estimate", f"estimated accuracy failed in the newest {s.estimates} windows, before labels: {s.estimate}"
     if policy.on_drift and s.drift_windows >= policy.failures:
         return "drift", f"important features drifted in the newest {_windows(s.drift_windows)}: {s.drift}"
     if s.external:
@@ -142,6 +159,16 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
             f"accuracy failed in the newest {_windows(s.failures)} of the {policy.failures} that call for training: {s.failure}",
         )
     return "", "nothing calls for training"
+
+
+def _identity(trigger: Trigger, s: Situation) -> str:
+    """What names the cause: the row that asks, the version in shadow, the newest window judged, else the day."""
+    if trigger == "external" and s.signal is not None:
+        return s.signal.isoformat()
+    if trigger == "shadow":
+        return s.shadow
+    window = s.estimated if trigger == "estimate" else s.judged
+    return window.key if window else s.now.date().isoformat()
 
 
 def _faults(policy: Retraining, s: Situation) -> tuple[list[Fault], tuple[Window, ...]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlobs.retraining.challenger import Outcome, train_and_decide
+from mlobs.retraining.shadow import conclude
 from mlobs.spec import Model
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def retrain(
     A run killed before the alias moves leaves the champion as it was; what one killed later left undone is done first.
 
     Args:
-        trigger: what called for it (`Decision.trigger`); `reason` in words, `cause` its identity.
+        trigger: what called for it (`Decision.trigger`); `reason` in words, `cause` its identity. `shadow` trains nothing, but
+            compares the version in shadow.
         progress: called with one line before each step.
 
     Raises:
@@ -39,10 +41,13 @@ def retrain(
         DataError, WarehouseError, TrackingError: nothing to train on, or a store failed; the champion is untouched.
     """
     finish(monitoring, tracking, model, now)
-    outcome = train_and_decide(
-        model, monitoring.engine, monitoring.history, tracking, now,
-        trigger=trigger, reason=reason, cause=cause, progress=progress,
-    )  # fmt: skip
+    if trigger == "shadow":
+        outcome = conclude(model, monitoring.engine, monitoring.history, tracking, now)
+    else:
+        outcome = train_and_decide(
+            model, monitoring.engine, monitoring.history, tracking, now,
+            trigger=trigger, reason=reason, cause=cause, progress=progress,
+        )  # fmt: skip
     if outcome.promoted:
         monitoring.pin_reference(model, outcome.version.version, outcome.windows, now)
     return outcome

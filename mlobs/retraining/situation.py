@@ -26,14 +26,20 @@ DATA_METRICS = ("unusable_predictions", "unreadable_labels")
 
 
 def situation(
-    model: Model, history: History, now: datetime, running: bool, manual: bool = False, external: str = ""
+    model: Model,
+    history: History,
+    now: datetime,
+    running: bool,
+    manual: bool = False,
+    external: str = "",
+    signal: datetime | None = None,
 ) -> Situation:
     """What is known of a model at `now`.
 
     Args:
         running: whether a training run is under way.
         manual: a person asks for a training.
-        external: why an outside signal asks for one.
+        external: why an outside signal asks for one (`newest_signal`), and `signal` when it did.
     """
     now = instant(now)
     policy = model.retraining or Retraining()
@@ -43,6 +49,8 @@ def situation(
     start = end - policy.history if policy.history else model.features.start
     promoted = champion.at if champion else None
     failures, failure, judged = _failures(model, history, promoted)
+    estimates, estimate, estimated = _failures(model, history, promoted, estimated=True)
+    shadow, until = _shadow(versions)
     drifted, drift = _drift(model, history, champion.version if champion else "", versions, promoted)
     last_end = max((instant(v.info["window_end"]) for v in versions if "window_end" in v.info), default=None)
     return Situation(
@@ -52,6 +60,13 @@ def situation(
         running=running,
         manual=manual,
         external=external,
+        signal=signal,
+        shadow=shadow,
+        shadow_until=until,
+        shadow_over=until is not None and end >= until,
+        estimates=estimates,
+        estimate=estimate,
+        estimated=estimated,
         failures=failures,
         failure=failure,
         drift_windows=drifted,
@@ -65,6 +80,14 @@ def situation(
         trained=tuple(sorted({v.at for v in versions})),
         new_labels=_labels_since(model, history, last_end),
     )
+
+
+def _shadow(versions: Sequence[StoredVersion]) -> tuple[str, datetime | None]:
+    """The version that is watched in shadow, and the end of the last window it is watched on."""
+    for version in reversed(versions):
+        if version.info.get("shadow"):
+            return version.version, instant(version.info["shadow"])
+    return "", None
 
 
 def faults(model: Model, history: History, since: datetime | None, now: datetime) -> tuple[Fault, ...]:
