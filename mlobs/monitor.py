@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +21,12 @@ from mlobs.engines import Landing
 from mlobs.errors import DataError, MlobsError, TrainingError
 from mlobs.expectation import Expectation
 from mlobs.metrics.accuracy import metrics as accuracy_metrics
+from mlobs.metrics.accuracy import typical
+from mlobs.metrics.maturity import Observation, learned_maturity
 from mlobs.metrics.profiles import Profile
 from mlobs.predictions import predicted
 from mlobs.profiling import Reference, learn_reference, profile_windows
-from mlobs.profiling.accuracy import measure_accuracy
+from mlobs.profiling.accuracy import measure_accuracy_windows
 from mlobs.spec import Drift, Model, Table, monitors_of
 from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import Window
@@ -39,6 +41,10 @@ FIRST_REFERENCE = 14
 """Windows after which a table that no training has pinned gets its own reference, in place of the first window's."""
 MEMORY = 400
 """Newest windows that learned monitors look back on."""
+
+
+FOLLOWED = 14
+"""Windows whose labels are looked at again with each new one, while how long labels take must be learned."""
 
 
 @dataclass
@@ -78,6 +84,7 @@ class Monitoring:
         self.engine = engine
         self.history = history
         self._memory: dict[str, _Memory] = {}
+        self._pinned: dict[str, tuple[tuple[Window, ...], bytes]] = {}
 
     # Landing
 
@@ -249,9 +256,13 @@ class Monitoring:
         Raises:
             WarehouseError: the features can't be read; the old reference stays.
         """
-        self._pin(
-            model.features, sorted(windows), version, now, note=f"training data of {model.name} version {version}"
-        )
+        note, chosen = pin_note(model, version), tuple(sorted(windows))
+        pinned = self.history.reference(model.features.id)
+        if pinned is not None and self._pinned.get(model.features.id) == (chosen, pinned.payload):
+            self.history.save_reference(model.features.id, version, pinned.payload, now, note)
+            return  # a model that shares the table was trained on the same windows
+        reference = self._pin(model.features, chosen, version, now, note=note)
+        self._pinned[model.features.id] = (chosen, reference.to_bytes())
 
     def _pin(self, table: Table, windows: Sequence[Window], version: str, now: datetime, note: str) -> Reference:
         before = self.history.reference(table.id)
@@ -332,11 +343,14 @@ class Monitoring:
             DataError: a column of the join is missing or of the wrong type.
             WarehouseError: a table can't be read.
         """
-        measured = self._measured(model, window)
-        self.history.save_accuracies(model.name, {window: measured}, now)
+        all_measured = self._measured(model, self._followed(model, window))
+        measured = all_measured.setdefault(window, {})
+        self.history.save_accuracies(model.name, all_measured, now)
+        model = self.settled(model, now)
         verdicts = self._judge_accuracy(model, window, measured, now)
         name = performance_name(model)
-        judged = {window: verdicts} | self._judged_again(model, window, now)
+        judged = {w: self._judge_accuracy(model, w, found, now) for w, found in all_measured.items()}
+        judged |= self._judged_again(model, window, now) | {window: verdicts}
         self.history.save_all_verdicts(name, judged, ["accuracy"], now, model.fingerprint, run_id)
         version = _version_of(measured)
         numbers: dict[str, float] = {}
@@ -355,7 +369,8 @@ class Monitoring:
         """
         if model.accuracy is None or not model.expected:
             return []
-        measured = self._measured(model, window)
+        measured = self._measured(model, [window]).get(window, {})
+        model = self.settled(model, now)
         version = _version_of(measured)
         if not version or not measured[version][""]["expected_rows"]:
             return []
@@ -365,14 +380,51 @@ class Monitoring:
         self.history.save_all_verdicts(name, {window: verdicts}, ["accuracy"], now, model.fingerprint, run_id)
         return verdicts
 
-    def _measured(self, model: Model, window: Window) -> dict[str, dict[str, AccuracyState]]:
-        """version -> segment -> state of a window as labels stand; empty before there is anything to join."""
+    def maturity(self, model: Model, now: datetime) -> timedelta | None:
+        """The age at which a window's labels count as complete: stated, or learned by `now`; None while it is being learned."""
+        if model.accuracy is None or model.accuracy.maturity is not None:
+            return model.accuracy.maturity if model.accuracy else timedelta(0)
+        seen: list[Observation] = []
+        since = now - 4 * FOLLOWED * model.features.cadence
+        for window, _, payload, at in self.history.accuracy_trail(model.name, since=since):
+            state = AccuracyState.from_bytes(payload)
+            if at <= now and at >= window.end and state.predictions:
+                seen.append((window, at, state.coverage))
+        return learned_maturity(seen, now)
+
+    def settled(self, model: Model, now: datetime, *, otherwise: timedelta | None = None) -> Model:
+        """The model with its maturity as learned by `now`, `otherwise` while it is being learned."""
+        if model.accuracy is None or model.accuracy.maturity is not None:
+            return model
+        known = self.maturity(model, now)
+        monitor = replace(model.accuracy, maturity=otherwise if known is None else known)
+        others = tuple(monitor if m is model.accuracy else m for m in model.monitors)
+        return replace(model, monitors=others)
+
+    def _followed(self, model: Model, window: Window) -> list[Window]:
+        """The windows that are measured with `window`: those before it too, while how long labels take must be learned."""
+        if model.accuracy is None or model.accuracy.maturity is not None:
+            return [window]
+        return [window.shifted(-n * model.features.cadence) for n in range(FOLLOWED)]
+
+    def _measured(self, model: Model, windows: Sequence[Window]) -> dict[Window, dict[str, dict[str, AccuracyState]]]:
+        """window -> version -> segment -> state as labels stand; empty before there is anything to join."""
         known = {v.version: v.info for v in self.history.versions(model.name)}
         baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
+        if model.accuracy and model.accuracy.naive == "previous":
+            before = self._previous(model, min(windows))
+            baselines = {} if before is None else dict.fromkeys(known, before)
         with self.engine.session():
             if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
-                return measure_accuracy(self.engine, model, window, baselines)
+                return measure_accuracy_windows(self.engine, model, windows, baselines)
         return {}
+
+    def _previous(self, model: Model, window: Window) -> float | str | None:
+        """What came true in the newest window whose labels were mature when `window` began."""
+        maturity = (model.accuracy.maturity if model.accuracy else None) or model.features.cadence
+        stored = self.history.accuracy(model.name, until=window.start - maturity)
+        states = [AccuracyState.from_bytes(payload) for w, _, payload in stored if w.end + maturity <= window.start]
+        return next((typical(state) for state in reversed(states) if state.labelled), None)
 
     def _judged_again(self, model: Model, window: Window, now: datetime) -> dict[Window, list[Verdict]]:
         """Verdicts of the later windows that were judged together with this one, as they read now that it has changed."""
@@ -407,6 +459,11 @@ class Monitoring:
         for segment, parts in by_segment.items():
             verdicts += judge_accuracy(model, parts, window, now, cv_error, segment=segment)
         return verdicts
+
+
+def pin_note(model: Model, version: str) -> str:
+    """How history calls the reference of a version's training data."""
+    return f"training data of {model.name} version {version}"
 
 
 def _version_of(measured: Mapping[str, Mapping[str, AccuracyState]]) -> str:

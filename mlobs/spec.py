@@ -294,9 +294,13 @@ class Accuracy(Monitor):
         relative: limit as a multiple of the deployed version's cross-validated error; None switches it off.
         min_skill: lowest accepted 1 - error / naive error; below it the model is worse than its naive baseline
             (training median or class prior) by more than chance explains. None switches it off.
+        learned: also hold each window's error against the range that the version's earlier windows predict.
+        naive: the baseline of skill: `constant` is what the training data prefers (median or mean, share of positives,
+            commonest class), `previous` the mean, share or commonest class of the newest window whose labels were known
+            when the window began.
         span: how many of the newest mature windows are judged together.
         min_rows: labelled rows a span must have to be judged.
-        maturity: age after which a window's labels count as complete.
+        maturity: age after which a window's labels count as complete; None learns it from how labels came in before.
         min_coverage: share of predictions that must have a label before a window is judged.
     """
 
@@ -305,16 +309,19 @@ class Accuracy(Monitor):
     maximum: float | None = None
     relative: float | None = 1.25
     min_skill: float | None = 0.0
+    learned: bool = False
+    naive: Literal["constant", "previous"] = "constant"
     span: int = 14
     min_rows: int = 100
-    maturity: timedelta = DAY
+    maturity: timedelta | None = DAY
     min_coverage: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         where = "monitor accuracy"
-        if self.maximum is None and self.relative is None and self.min_skill is None:
-            raise SpecError(f"{where}: set at least one limit: maximum, relative or min_skill")
+        if self.maximum is None and self.relative is None and self.min_skill is None and not self.learned:
+            raise SpecError(f"{where}: set at least one limit: maximum, relative, min_skill or learned")
+        _choice(self.naive, Literal["constant", "previous"], f"{where}: naive")
         if self.relative is not None and not self.relative > 0:
             raise SpecError(f"{where}: relative must be above 0, got {self.relative}")
         if self.span < 1 or self.min_rows < 1:
@@ -365,15 +372,14 @@ class Retraining:
         min_new_labels: labelled rows since the last training below which a new one would learn nothing.
         history: how far back the training set reaches; None means all.
         holdout: newest mature windows, all later than the champion's training data, on which challenger and champion are
-            compared; the challenger is scored on each out of sample.
+            compared; the challenger is scored on each out of sample. Four weeks of days by default, twice the `span` of
+            windows that accuracy is judged on: those whose failure called for the training are chosen by it, and bad luck is
+            part of every failure, so a champion that lost by chance would look worse on them alone than it is.
         refit: deploy the challenger's recipe fitted on all windows, the held-out ones included, since what is newest
             matters most after a change; the comparison then scores the recipe in two pieces, each fitted on all before
             it. False deploys the very estimator that was compared, which has not seen the held-out windows.
         margin: relative improvement of the error the challenger must show to be promoted.
-        confidence: one-sided confidence with which it must be better by the margin. The windows on which it is compared
-            are those on which the champion has just failed, and bad luck is part of every failure: a champion that lost
-            by chance is as good as before on the days after. Hence the strict default; a version that is really better
-            passes it a few days later.
+        confidence: one-sided confidence with which it must be better by the margin.
         shadow: windows that a challenger which won the comparison is first watched on, beside the champion that goes on
             serving; it is promoted if it wins on these too. They come after its training and were not chosen by the
             champion's failure, so chance favours neither. 0 promotes at once.
@@ -392,7 +398,7 @@ class Retraining:
     monthly_budget: int = 2
     min_new_labels: int = 500
     history: timedelta | None = None
-    holdout: int = 14
+    holdout: int = 28
     refit: bool = True
     margin: float = 0.0
     confidence: float = 0.95

@@ -54,15 +54,16 @@ def train(frame: pd.DataFrame) -> Any:
         loss="absolute_error", categorical_features=list(range(len(CATEGORIES))), random_state=2013
     )
     pipeline = make_pipeline(make_column_transformer((encode, list(CATEGORIES)), remainder="passthrough"), trees)
-    return pipeline.fit(frame[_inputs()], frame["arr_delay"])
+    return pipeline.fit(frame[inputs()], frame["arr_delay"])
 
 
 def predict(estimator: Any, frame: pd.DataFrame) -> Any:
     """Predicted arrival delays in minutes, shape (len(frame),)."""
-    return estimator.predict(frame[_inputs()])
+    return estimator.predict(frame[inputs()])
 
 
-def _inputs() -> list[str]:
+def inputs() -> list[str]:
+    """The features, categories first."""
     return [*CATEGORIES, *(field.name for field in FIELDS if field.name not in CATEGORIES)]
 
 
@@ -75,7 +76,8 @@ def model(source: Source) -> Model:
         description="One row a scheduled JetBlue flight from New York: what is known before it departs.", **common,
     )  # fmt: skip
     actuals = Table(
-        "actuals", schema="flights", fields=(Field("arr_delay", "numeric", unit="min"), Field("cancelled", "boolean")),
+        "actuals", schema="flights",
+        fields=(Field("arr_delay", "numeric", unit="min"), Field("late", "boolean"), Field("cancelled", "boolean")),
         load=source.actuals, description="How late each flight arrived, known a day later.", **common,
     )  # fmt: skip
     predictions = Table(
@@ -102,13 +104,21 @@ def model(source: Source) -> Model:
     )  # fmt: skip
 
 
+def models(source: Source) -> tuple[Model, ...]:
+    """Both models of the demo: they share the table of features and that of actuals."""
+    from mlobs.demo import late_arrival
+
+    first = model(source)
+    return first, late_arrival.model(first.features, first.actuals)
+
+
 def project(folder: Path | str | None = None, clock: Callable[[], datetime] | None = None) -> Project:
     """The demo as a project below `folder` (by default what MLOBS_DEMO says, else `demo_output`)."""
     root = Path(folder or os.environ.get("MLOBS_DEMO") or "demo_output").absolute()
     now = clock or ReplayClock(root / "clock.json")
     routes = (Route(name="demo", url_env=RECEIVER),) if os.environ.get(RECEIVER) else ()
     return Project(
-        models=(model(Source(now)),),
+        models=models(Source(now)),
         warehouse="duckdb:///warehouse.duckdb",
         history="sqlite:///history.db",
         tracking="sqlite:///mlflow.db",

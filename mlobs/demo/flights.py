@@ -17,6 +17,8 @@ from mlobs.errors import DataError
 from mlobs.windows import Window
 
 CARRIER = "B6"
+LATE = 15
+"""Minutes of delay from which on a flight counts as late."""
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 FEATURES = (
     "flight_id", "scheduled_at", "origin", "dest", "distance", "part_of_day", "hour", "weekday", "scheduled_minutes",
@@ -31,7 +33,7 @@ class Flights:
     Attributes:
         features: one row a scheduled flight, of what is known before it departs.
         actuals: `flight_id`, `scheduled_at`, `arr_delay` (minutes; missing when the flight was cancelled or
-            diverted) and `cancelled`.
+            diverted), `late` (by more than 15 minutes; missing likewise) and `cancelled`.
     """
 
     features: pd.DataFrame
@@ -90,6 +92,7 @@ def load() -> Flights:
             # Local clock at arrival minus local clock at departure: block time less the change of time zone.
             "scheduled_minutes": ((arrival - departure) % 1440).astype("float64"),
             "arr_delay": raw["arr_delay"],
+            "late": (raw["arr_delay"] > LATE).astype("boolean").where(raw["arr_delay"].notna()),
             "cancelled": raw["dep_time"].isna(),
         }
     )  # fmt: skip
@@ -104,7 +107,7 @@ def load() -> Flights:
     joined["minutes_since_weather_observation"] = age
     return Flights(
         features=joined[list(FEATURES)].reset_index(drop=True),
-        actuals=joined[["flight_id", "scheduled_at", "arr_delay", "cancelled"]].reset_index(drop=True),
+        actuals=joined[["flight_id", "scheduled_at", "arr_delay", "late", "cancelled"]].reset_index(drop=True),
     )
 
 

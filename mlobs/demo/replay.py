@@ -28,13 +28,15 @@ from mlobs.windows import DAY, instant
 if TYPE_CHECKING:
     from mlobs.orchestration.replay import Run
 
-MODEL = "arrival_delay"
+MODEL, SECOND = "arrival_delay", "late_arrival"
+FAMILY = f"{MODEL}_family"
 YEAR_START = date(2013, 1, 1)
 FIRST_DAY = date(2013, 4, 1)
 LAST_DAY = date(2013, 12, 31)
 MORNING = timedelta(hours=6)
 MORNING_ROUND = tuple(
-    f"{MODEL}_{name}" for name in ("redelivery", "daily_schedule", "freshness", "alerts", "retraining")
+    [f"{FAMILY}_{name}" for name in ("redelivery", "daily_schedule", "freshness", "alerts")]
+    + [f"{MODEL}_retraining", f"{SECOND}_retraining"]
 )
 """What the daemon would evaluate each morning: corrected deliveries, the schedule, then what follows from verdicts."""
 MARKER = ".mlobs-demo"
@@ -174,9 +176,10 @@ def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progres
         clock.set(instant(FIRST_DAY))
         progress(0, steps, "January to March: history")
         first, before = YEAR_START.isoformat(), (FIRST_DAY - DAY).isoformat()
-        result.note(FIRST_DAY, runs.run(f"{MODEL}_backfill", partition=first, through=before))
-        progress(1, steps, "January to March: first version")
-        result.note(FIRST_DAY, runs.run(f"{MODEL}_retrain"))
+        result.note(FIRST_DAY, runs.run(f"{FAMILY}_backfill", partition=first, through=before))
+        progress(1, steps, "January to March: first versions")
+        for name in (MODEL, SECOND):
+            result.note(FIRST_DAY, runs.run(f"{name}_retrain"))
         if any(not run.success for _, run in result.runs):
             raise TrainingError(
                 "the replay can't start: " + "; ".join(f for _, run in result.runs for f in run.failures)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mlobs.demo.replay import MODEL, Result
+from mlobs.demo.replay import FAMILY, MODEL, SECOND, Result
 from mlobs.demo.story import FAULTS, fault_on
 from mlobs.engines import Engine
 from mlobs.errors import TrackingError
@@ -69,9 +69,11 @@ def events(result: Result, history: History) -> list[Event]:
             found.append(Event(fault.first, "fault", f"scripted{through}: {fault.story}"))
     found += _runs(result)
     found += _decisions(result, history)
-    for version in history.versions(MODEL):
-        what = "promoted" if version.info.get("promoted") else "refused"
-        found.append(Event(version.at.date(), what, str(version.info.get("verdict", "")), version.version))
+    for name, prefix in ((MODEL, ""), (SECOND, f"{SECOND}: ")):
+        for version in history.versions(name):
+            what = "promoted" if version.info.get("promoted") else "refused"
+            text = prefix + str(version.info.get("verdict", ""))
+            found.append(Event(version.at.date(), what, text, version.version))
     order = list(STYLES)
     return sorted(found, key=lambda e: (e.day, order.index(e.what)))
 
@@ -80,7 +82,7 @@ def _runs(result: Result) -> list[Event]:
     """Blocked predictions, and the days on which they followed."""
     found, blocked = [], set[str]()
     for day, run in result.runs:
-        if run.job != f"{MODEL}_daily":
+        if run.job != f"{FAMILY}_daily":
             continue
         failed = [e for e in run.evaluations if not e.passed and e.severity.value == "ERROR"]
         if not run.success:
@@ -99,12 +101,13 @@ def _runs(result: Result) -> list[Event]:
 def _decisions(result: Result, history: History) -> list[Event]:
     """The retraining policy's answers, each row of equal answers once."""
     found: list[Event] = []
-    last = ("", "")
-    for decision in history.decisions(MODEL):
-        said = (decision.answer, decision.trigger)
-        if said != last and decision.at.date() <= result.last and decision.trigger:
-            found.append(Event(decision.at.date(), decision.answer, decision.reason))
-        last = said
+    for name, prefix in ((MODEL, ""), (SECOND, f"{SECOND}: ")):
+        last = ("", "")
+        for decision in history.decisions(name):
+            said = (decision.answer, decision.trigger)
+            if said != last and decision.at.date() <= result.last and decision.trigger:
+                found.append(Event(decision.at.date(), decision.answer, prefix + decision.reason))
+            last = said
     return found
 
 

@@ -7,9 +7,10 @@ error comes from the variation between windows, since rows of one window share i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from mlobs.detectors.ranges import expected_range
 from mlobs.detectors.verdict import Range, Severity, Status, Verdict
 from mlobs.metrics.accuracy import (
     MIN_WINDOWS,
@@ -55,6 +56,8 @@ def judge_accuracy(
 
     - `maximum`: the error is above it, with that confidence.
     - `relative`: the error is above `relative` x `cv_error`, and with that confidence above `cv_error` itself.
+    - `learned`: the error of the window itself is above the range that the version's earlier windows predict for it (which
+      knows how windows vary, so no further confidence is asked for).
     - `min_skill`: 1 - error / naive error is below it, with that confidence (error and naive error paired by window).
 
     Args:
@@ -96,6 +99,9 @@ def judge_accuracy(
     if state is None or not state.predictions:
         return [verdict("pending", metric, math.nan, UNKNOWN, f"no predictions{where} in {window} to be judged yet")]
     broken = _broken_rows(state, verdict, window)
+    if monitor.maturity is None:
+        reason = f"how long labels take is being learned; {_coverage(state)} so far"
+        return [*broken, verdict("pending", metric, error(state, metric), UNKNOWN, reason)]
     if window.end + monitor.maturity > now:
         reason = f"labels of {window} are mature at {window.end + monitor.maturity:%Y-%m-%d %H:%M} UTC; {_coverage(state)} so far"
         return [*broken, verdict("pending", metric, error(state, metric), UNKNOWN, reason)]
@@ -127,6 +133,8 @@ def judge_accuracy(
         verdicts.append(
             verdict("failed" if failed else "passed", metric, value.value, Range(0.0, limit, center), reason, score)
         )
+    if monitor.learned:
+        verdicts.append(_learned(monitor, states, window, now, metric, where, verdict))
     if monitor.min_skill is not None and skill.windows >= least:
         under = skill.value < monitor.min_skill
         sure = skill.value + skill.bound(CONFIDENCE) < monitor.min_skill
@@ -223,8 +231,44 @@ def judgeable(
     return [
         (w, s)
         for w, s in sorted(states, key=lambda pair: pair[0])
-        if w <= window and w.end + monitor.maturity <= now and s.labelled and s.coverage >= monitor.min_coverage
+        if w <= window
+        and monitor.maturity is not None
+        and w.end + monitor.maturity <= now
+        and s.labelled
+        and s.coverage >= monitor.min_coverage
     ]
+
+
+def _learned(
+    monitor: Accuracy,
+    states: Sequence[tuple[Window, AccuracyState]],
+    window: Window,
+    now: datetime,
+    metric: str,
+    where: str,
+    verdict: Callable[..., Verdict],
+) -> Verdict:
+    """The window's own error against the range that earlier windows predict."""
+    known = judgeable(monitor, states, window, now)
+    earlier = [(w, s) for w, s in known if w < window]
+    state = dict(known)[window]
+    expected = expected_range([error(s, metric) for _, s in earlier], [w.start for w, _ in earlier], window.start)
+    value = error(state, metric)
+    found_it = f"{metric} {value:.3g}{where} in {window} ({state.labelled} rows)"
+    rows = sorted(s.labelled for _, s in earlier)
+    if expected.learning or state.labelled < rows[len(rows) // 2] / 2:
+        missing = max(1, expected.learning)
+        why = "its range is being learned" if expected.learning else "too few rows to be held against earlier windows"
+        unknown = Range(-math.inf, math.inf, expected.expected, missing)
+        return verdict("learning", metric, value, unknown, f"{found_it}: {why}")
+    limit = Range(0.0, expected.high, expected.expected)
+    failed = value > expected.high
+    relation = "above" if failed else "not above"
+    reason = f"{found_it} is {relation} {expected.high:.3g}, the range that {len(earlier)} earlier windows give"
+    spread = (expected.high - expected.expected) or 1.0
+    return verdict(
+        "failed" if failed else "passed", metric, value, limit, reason, 4 * (value - expected.expected) / spread
+    )
 
 
 def _limits(monitor: Accuracy, cv_error: float | None) -> list[tuple[float, float, str]]:

@@ -114,6 +114,21 @@ def skill(state: AccuracyState, metric: str) -> float:
     return 1.0 - (math.sqrt(ratio) if metric == "rmse" else ratio)
 
 
+def typical(state: AccuracyState) -> float | str | None:
+    """What came true in a window, as a naive prediction for another: mean, share of positives, or commonest class.
+
+    None without labels.
+    """
+    if not state.labelled:
+        return None
+    if state.task == "multiclass":
+        counts: dict[str, int] = {}
+        for (truth, _), (count, _) in sorted(state.cells.items()):
+            counts[truth] = counts.get(truth, 0) + count
+        return max(counts, key=lambda name: counts[name])
+    return state["actual" if state.task == "regression" else "positives"] / state.labelled
+
+
 def estimate(states: Sequence[AccuracyState], metric: str) -> Estimate:
     """The error of all `states` (one per window) merged, with its jackknife standard error over windows."""
     task = states[0].task
@@ -402,7 +417,7 @@ def roc_auc(state: AccuracyState) -> tuple[float, float]:
 
 def _area(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
     """Area under the ROC curve of counts by bin, in rising order, and half the share of pairs that share a bin."""
-    pairs = negatives.sum() * positives.sum() if len(negatives) else 0.0
+    pairs = float(negatives.sum() * positives.sum()) if len(negatives) else 0.0
     if not pairs:
         return math.nan, math.nan
     below = np.cumsum(negatives) - negatives

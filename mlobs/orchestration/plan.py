@@ -40,7 +40,9 @@ def due(deployment: Deployment, family: Family, now: datetime) -> list[Target]:
         if deployment.produced(model.features):
             wanted.setdefault(current, []).append((model, "features"))
         if deployment.produced(model.actuals):
-            wanted.setdefault(mature_window(family, model, now), []).append((model, "actuals"))
+            learned = model.accuracy is not None and model.accuracy.maturity is None
+            known = deployment.monitoring.settled(model, now) if learned else model
+            wanted.setdefault(mature_window(family, known, now), []).append((model, "actuals"))
     return [
         _target(deployment, family, window, wanted[window])
         for window in sorted(wanted)
@@ -50,7 +52,7 @@ def due(deployment: Deployment, family: Family, now: datetime) -> list[Target]:
 
 def mature_window(family: Family, model: Model, now: datetime) -> Window:
     """The newest window whose labels are mature at `now`."""
-    maturity = model.accuracy.maturity if model.accuracy else timedelta(0)
+    maturity = (model.accuracy.maturity if model.accuracy else None) or timedelta(0)
     last = family.calendar.at(now - maturity)
     return last.shifted(-family.calendar.cadence)
 

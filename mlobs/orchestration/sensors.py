@@ -203,6 +203,7 @@ def gathered(deployment: Deployment, model: Model, now: datetime, *, running: bo
     from mlobs.retraining.signals import newest_signal
     from mlobs.retraining.situation import situation
 
+    model = deployment.monitoring.settled(model, now, otherwise=model.features.cadence)
     asked = newest_signal(deployment.engine, model, deployment.history, now)
     return situation(
         model,

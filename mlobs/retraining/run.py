@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mlobs.monitor import pin_note
 from mlobs.retraining.challenger import Outcome, train_and_decide
 from mlobs.retraining.shadow import conclude
 from mlobs.spec import Model
@@ -41,6 +42,7 @@ def retrain(
         DataError, WarehouseError, TrackingError: nothing to train on, or a store failed; the champion is untouched.
     """
     finish(monitoring, tracking, model, now)
+    model = monitoring.settled(model, now, otherwise=model.features.cadence)
     if trigger == "shadow":
         outcome = conclude(model, monitoring.engine, monitoring.history, tracking, now)
     else:
@@ -74,7 +76,7 @@ def finish(monitoring: Monitoring, tracking: Tracking, model: Model, now: dateti
             facts = {name: value for name, value in info.items() if value is not None}
             history.save_version(model.name, champion.version, champion.trained_at or now, facts)
         history.record_promotion(model.name, champion.version, now, "mlobs", "found in the registry as the champion")
-    pinned = history.reference(model.features.id)
-    if champion.window is not None and (pinned is None or pinned.version != champion.version):
+    note = pin_note(model, champion.version)
+    if champion.window is not None and all(pin.note != note for pin in history.references(model.features.id)):
         windows = list(champion.window.split(model.features.cadence))
         monitoring.pin_reference(model, champion.version, windows, now)

@@ -38,8 +38,10 @@ def newest_signal(engine: Engine, model: Model, history: History, now: datetime)
     from mlobs.engines import Source
 
     signal = model.retraining.signal if model.retraining else None
+    if signal is None:
+        return None
     answered = max((version.at for version in history.versions(model.name)), default=None)
-    if signal is None or answered is None:
+    if answered is None:
         return None
     source = Source.table(signal.path)
     *schema, name = signal.path

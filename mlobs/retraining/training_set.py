@@ -65,6 +65,8 @@ def newest_mature(model: Model, until: datetime) -> datetime:
     """The end of the newest window whose labels are mature at `until`; windows are counted from the features' start."""
     anchor = model.features.start or instant("1970-01-01")
     maturity = model.accuracy.maturity if model.accuracy else timedelta(0)
+    if maturity is None:
+        maturity = model.features.cadence
     whole = (instant(until) - maturity - anchor) // model.features.cadence
     return anchor + whole * model.features.cadence
 

@@ -59,6 +59,7 @@ def test_the_empty_state_is_the_identity_and_bytes_round_trip(case: tuple) -> No
 @given(any_rows)
 def test_metrics_never_raise_and_rates_stay_in_range(case: tuple) -> None:  # type: ignore[type-arg]
     found = metrics(state(case[0], case[1]))
+    assert {type(value) for value in found.values()} <= {float}, "Dagster stores plain numbers only"
     for name in (
         "accuracy",
         "error_rate",

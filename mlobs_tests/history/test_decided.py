@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -107,3 +108,18 @@ class TestFeedback:
         judged = Verdict("failed", "t", "wind", "mean", "", day, 1.0, Range(0, 1, 0), "warn", "", "mix")
         assert given.speaks_of(judged) is speaks
         assert not given.speaks_of(Verdict(**(vars(judged) | {"window": day.shifted(-timedelta(days=1))})))
+
+
+def test_a_claim_is_granted_to_one_until_it_lapses(history):
+    later, end = MON + timedelta(minutes=4), MON + timedelta(minutes=5)
+    assert history.claim("run:1", "a", MON, end)
+    assert not history.claim("run:1", "b", later, later + timedelta(minutes=5))
+    assert history.claim("run:1", "a", later, end)
+    assert history.claim("run:2", "b", later, end)
+    assert history.claim("run:1", "b", end, end + timedelta(minutes=5))
+
+
+def test_of_many_that_claim_at_once_one_may(history):
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(lambda n: history.claim("run", f"daemon {n}", MON, TUE), range(8)))
+        assert sum(granted) == 1

@@ -197,3 +197,20 @@ def test_names_are_only_names(history, name):
     history.save_accuracy(name, D1, name, name, b"", MON)
     assert [k.verdict.field for k in history.verdicts(name)] == [name]
     assert history.accuracy(name, segment=name) == [(D1, name, b"")]
+
+
+def test_what_was_known_of_accuracy_at_an_instant(history):
+    history.save_accuracies("m", {D1: {"1": {"": b"few labels", "origin=JFK": b"jfk"}}}, MON)
+    history.save_accuracies("m", {D1: {"1": {"": b"more labels", "origin=JFK": b"jfk"}}}, TUE)
+    later = TUE + timedelta(days=1)
+    history.save_accuracies("m", {D1: {"1": {"": b"more labels"}, "2": {"": b"shadow"}}}, later)
+    known = {at: history.accuracy("m", as_of=at) for at in (MON - timedelta(days=1), MON, TUE, later)}
+    assert known == {
+        MON - timedelta(days=1): [],
+        MON: [(D1, "1", b"few labels")],
+        TUE: [(D1, "1", b"more labels")],
+        later: [(D1, "1", b"more labels"), (D1, "2", b"shadow")],
+    }
+    assert history.accuracy("m", segment="origin=JFK", as_of=TUE) == [(D1, "1", b"jfk")]
+    assert history.accuracy("m", segment="origin=JFK", as_of=later) == []
+    assert [(name, at) for _, name, _, at in history.accuracy_trail("m")] == [("1", MON), ("1", TUE), ("2", later)]

@@ -11,7 +11,9 @@ import pytest
 from mlobs.history import History
 from mlobs.orchestration.replay import Tick
 from mlobs.orchestration.sensors import Failure, Memory
+from mlobs.spec import Signal
 from mlobs_tests.orchestration.conftest import Morning
+from mlobs_tests.orchestration.shop import Shop
 
 FIRST = Failure(7, "basket/performance:accuracy", "2024-02-05", "run-a", 100.0)
 SECOND = Failure(5, "basket/performance:accuracy", "2024-02-06", "run-b", 160.0)  # planned earlier, evaluated later
@@ -103,3 +105,69 @@ def test_a_lost_cursor_asks_for_no_second_run(
     eager.replay._save_cursor("basket_retraining", None, 0.0)
     again = eager.tick("retraining")
     assert again.runs == ()
+
+
+def asked(morning: Morning, folder: Path, sensor: str = "basket_retraining") -> list[str]:
+    """The run keys that another daemon, with the same cursor and instance, would ask for now; it launches nothing."""
+    import dagster as dg
+
+    other = Morning(Shop(folder, **morning.shop.policy), morning.instance).replay
+    context = dg.build_sensor_context(
+        instance=morning.instance,
+        cursor=morning.replay.cursor(sensor),
+        repository_def=other.repository,
+        sensor_name=sensor,
+    )
+    with context:
+        found = other.repository.get_sensor_def(sensor).evaluate_tick(context)
+    return [str(request.run_key) for request in found.run_requests or []]
+
+
+def test_of_two_daemons_that_race_one_asks(changed: Morning) -> None:
+    first: list[str] = []
+    for day in range(1, 7):
+        changed.at(f"2024-02-{day:02}")
+        changed.tick("daily_schedule")
+        first = first or asked(changed, changed.shop.folder)
+    assert len(first) == 1
+    assert asked(changed, changed.shop.folder) == [], "the other daemon has claimed the cause"
+    waiting = changed.tick("retraining")
+    assert waiting.runs == ()
+    assert waiting.skipped.startswith("another daemon is asking for this run: accuracy failed")
+
+
+def reopened(prepared: Path, tmp_path: Path, open_morning: Callable[..., Morning], **policy: object) -> Morning:
+    import shutil
+
+    folder = tmp_path / "other"
+    shutil.copytree(prepared, folder)
+    return open_morning(folder, **policy)
+
+
+def test_the_floor_of_the_schedule_trains_a_model_that_is_well(
+    prepared: Path, tmp_path: Path, open_morning: Callable[..., Morning]
+) -> None:
+    morning = reopened(prepared, tmp_path, open_morning, every=timedelta(days=5))
+    assert [len(tick.runs) for tick in days(morning, 3, 7)] == [0, 0, 0, 1, 0]
+
+
+def test_a_row_of_others_trains_once_and_says_why(
+    prepared: Path, tmp_path: Path, open_morning: Callable[..., Morning]
+) -> None:
+    import duckdb
+
+    morning = reopened(
+        prepared, tmp_path, open_morning, signal=Signal("ops.requests", "at", "why"), cooldown=timedelta(0)
+    )
+    assert days(morning, 1, 1)[0].skipped == "wait: nothing calls for training"
+    with duckdb.connect(str(morning.shop.folder / "warehouse.duckdb")) as connection:
+        connection.execute("create schema ops")
+        connection.execute(
+            "create table ops.requests as select timestamp '2024-02-02 05:00' as at, 'new prices' as why"
+        )
+    ticks = days(morning, 2, 3)
+    (run,) = [run for tick in ticks for run in tick.runs]
+    assert run.success, run.failures
+    assert run.tags["mlobs/trigger"] == "external"
+    assert run.tags["mlobs/reason"] == "a row of 2024-02-02 05:00 UTC in ops.requests asks for training: new prices"
+    assert run.tags["dagster/run_key"] == "basket:external:2024-02-02T05:00:00+00:00"
