@@ -57,6 +57,10 @@ class AlertError(MlobsError):
     """A notification can't be sent: bad route, or the receiver refused it."""
 
 
+class DagsterError(MlobsError):
+    """The Dagster instance is down, or can't be read."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names the known name closest to `name`, or lists what is known.
 

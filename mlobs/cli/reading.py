@@ -24,12 +24,21 @@ from mlobs.cli.application import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlobs.metrics.profiles import Profile
+    from mlobs.report.content import Glance, ModelPage
     from mlobs.spec import Table
 
 
-@app.command(rich_help_panel="Look", epilog=examples("mlobs status", "mlobs status --exit-code --json"))
+@app.command(
+    rich_help_panel="Look",
+    epilog=examples("mlobs status", "mlobs status delivery_time", "mlobs status --exit-code --json"),
+)
 def status(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="One model, with notes; all if left out.")
+    ] = None,
     now: Now = None,
     definitions: Definitions = None,
     json: Json = False,
@@ -37,14 +46,14 @@ def status(
         bool, typer.Option("--exit-code", help="Status 1 when a model needs attention, for scripts.")
     ] = False,
 ) -> None:
-    """Every model on one screen: accuracy, data, freshness, incidents, retraining."""
+    """Every model on one screen, a line each: accuracy, data, freshness, incidents, retraining. One model: with notes."""
     from mlobs.report.collect import model_page
-    from mlobs.report.wording import moment, state_word
 
     project = project_of(definitions)
     at = now_of(project, now)
+    models = [project.model(model)] if model is not None else list(project.models)
     with project.open() as opened:
-        pages = [model_page(model, opened.remembered, at) for model in project.models]
+        pages = [model_page(m, opened.remembered, at, project.lineage()) for m in models]
     if json:
         output.as_json(
             [
@@ -56,18 +65,51 @@ def status(
                     "checks": {
                         g.name.lower(): {"state": g.state, "value": g.value, "note": g.note} for g in page.glances
                     },
+                    "accuracy_fell": [{"windows": fall.failed, "why": fall.sentence} for fall in page.accuracy.falls],
                 }
                 for page in pages
             ]
         )
+    elif len(pages) == 1:
+        _one_model(pages[0])
     else:
-        for page in pages:
-            champion = f"champion version {page.champion}" if page.champion else "no version deployed"
-            rows = [(g.name, state_word(g.state), g.value, g.note) for g in page.glances]
-            title = f"{page.name} ({page.task}), {champion}, as of {moment(page.now)} UTC"
-            output.table(title, ("", "state", "value", "note"), rows)
+        _all_models(pages)
     if exit_code and any(page.state in ("error", "warn") for page in pages):
         raise typer.Exit(output.CHECKS_FAILED)
+
+
+def _one_model(page: ModelPage) -> None:
+    """A model's five checks with their notes, and why its accuracy fell last if its check still fails."""
+    from mlobs.report.wording import moment, state_word, stretch
+
+    champion = f"champion version {page.champion}" if page.champion else "no version deployed"
+    rows = [(g.name, state_word(g.state), g.value, g.note) for g in page.glances]
+    title = f"{page.name} ({page.task}), {champion}, as of {moment(page.now)} UTC"
+    output.table(title, ("", "state", "value", "note"), rows)
+    if page.accuracy.falls and page.glances[0].state in ("error", "warn"):
+        fall = page.accuracy.falls[0]
+        output.say(f"Why accuracy fails in {stretch(fall.failed)}: {fall.sentence}")
+
+
+def _all_models(pages: Sequence[ModelPage]) -> None:
+    """A line for each model, those that need somebody first."""
+    from mlobs.report.content import WORST_FIRST
+    from mlobs.report.wording import moment, state_word
+
+    ordered = sorted(pages, key=lambda page: (WORST_FIRST.index(page.state), page.name))
+    rows = [
+        (state_word(page.state), page.name, page.champion or "–", *(_cell(glance) for glance in page.glances))
+        for page in ordered
+    ]
+    names = [glance.name.lower() for glance in pages[0].glances]
+    output.table(f"Models, as of {moment(pages[0].now)} UTC", ("state", "model", "version", *names), rows)
+
+
+def _cell(glance: Glance) -> str:
+    """A check in a few words: its value, and its state where that is news."""
+    from mlobs.report.wording import state_word
+
+    return f"{glance.value} ({state_word(glance.state)})" if glance.state in ("error", "warn") else glance.value
 
 
 @app.command(

@@ -160,10 +160,35 @@ def _installed() -> list[Finding]:
     if not home:
         found.append(("DAGSTER_HOME", "missing", "not set: Dagster then forgets runs when it stops"))
     elif Path(home).is_dir():
-        found.append(("DAGSTER_HOME", "ok", home))
+        found.append(_tried("Dagster instance", lambda: _instance_detail(home)))
     else:
         found.append(("DAGSTER_HOME", "broken", f"{home} is no folder: make it, or set another"))
     return found
+
+
+def _instance_detail(home: str) -> str:
+    """Whether Dagster's own storage answers, and when its daemon was last alive; asked of a process of its own.
+
+    Raises:
+        DagsterError: when it doesn't answer, in Dagster's own words.
+    """
+    import subprocess
+
+    from mlobs.errors import DagsterError
+
+    program = "from mlobs.orchestration.instance import state; print(state())"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DagsterError(
+            f"{home}: its storage did not answer within 60 s; check the database in dagster.yaml"
+        ) from error
+    if done.returncode:
+        said = next((line for line in reversed(done.stderr.strip().splitlines()) if line.strip()), "no words")
+        raise DagsterError(f"{home}: {said.strip()[:300]}; check dagster.yaml and that its database runs")
+    return f"{home}: {done.stdout.strip()}"
 
 
 def _tried(what: str, attempt: Any) -> Finding:

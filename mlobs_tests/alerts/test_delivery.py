@@ -209,3 +209,16 @@ def test_nothing_due_costs_next_to_nothing(world, environ):
     for _ in range(50):
         assert tell(world, environ) == []
     assert (clock.process_time() - began) / 50 < 0.01
+
+
+def test_a_backfill_of_a_year_is_told_in_one_message_of_what_goes_on(world, receiver, environ):
+    for number in range(1, 366):
+        fails = number % 3 == 0 or number > 363
+        world.judge(
+            number, *([failure("weather", number, f"field_{number % 40}")] if fails else []), tables=["weather"]
+        )
+    found = world.update()
+    assert len(found) > 50
+    tell(world, environ)
+    assert len(receiver.titles) == 1
+    assert tell(world, environ) == []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -142,6 +143,46 @@ def test_doctor_finds_what_is_there_and_what_is_not(run, shop):
     assert told["warehouse"]["state"] == "ok"
     assert "not yet: delivery_predictions" in told["warehouse"]["detail"]
     assert told["history"]["state"] == "ok"
+
+
+def test_status_of_several_models_is_one_table_with_those_in_need_first(capsys, monkeypatch):
+    from mlobs.cli.reading import _all_models
+    from mlobs_tests.report import pages
+
+    monkeypatch.setenv("COLUMNS", "200")
+    bad = pages.page(200, 1)
+    calm = replace(bad, name="a_calm_one", glances=tuple(replace(g, state="passed") for g in bad.glances))
+    _all_models([calm, bad])
+    told = capsys.readouterr().out.splitlines()
+    lines = [line.split() for line in told if "arrival_delay" in line or "a_calm_one" in line]
+    assert [line[:3] for line in lines] == [["failed", "arrival_delay", "2"], ["passed", "a_calm_one", "2"]]
+    assert "30.8 min (failed)" in next(line for line in told if "arrival_delay" in line)
+
+
+def test_status_of_one_model_names_the_nearest(run, shop):
+    assert "delivery_time (regression)" in run(shop, "status", "delivery_time", "--now", NOW).output
+    assert "did you mean 'delivery_time'?" in run(shop, "status", "delivery_tme").stderr
+
+
+@pytest.mark.slow
+def test_doctor_says_whether_dagster_answers(shop, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def finding() -> dict[str, str]:
+        done = spawn(shop, "doctor", "--json", DAGSTER_HOME=str(home), DAGSTER_DISABLE_TELEMETRY="yes")
+        return next(f for f in json.loads(done.stdout) if f["what"] == "Dagster instance")
+
+    assert finding() == {
+        "what": "Dagster instance",
+        "state": "ok",
+        "detail": f"{home}: 0 runs remembered; no daemon has run yet",
+    }
+    (home / "dagster.yaml").write_text("storage: {sqlite: {base_dir: /proc/nowhere}}\n")
+    down = finding()
+    assert down["state"] == "broken"
+    assert down["detail"].startswith(f"{home}: ")
+    assert "check dagster.yaml" in down["detail"]
 
 
 def test_init_keeps_what_is_there(run, tmp_path):

@@ -360,3 +360,26 @@ def test_quiet_days_cost_next_to_nothing(world):
     for _ in range(20):
         assert world.update() == []
     assert (time.process_time() - began) / 20 < 0.02
+
+
+def test_one_fault_in_ten_fields_three_tables_two_models_and_their_accuracy_is_one_incident(world):
+    fields = [f"field_{n}" for n in range(10)]
+    for number in (1, 2):
+        world.judge(
+            number,
+            *(failure("weather", number, f, "null_rate", score=40) for f in fields),
+            *(failure("features", number, f, "null_rate") for f in fields[:5]),
+            failure("predictions", number, "delay", "mean", severity="warn", detector="drift"),
+            failure("delay.performance", number),
+            failure("other.performance", number),
+        )
+        world.update()
+    (found,) = incidents(world.history)
+    assert (found.table, found.touched.tables[:3]) == ("weather", ("weather", "features", "predictions"))
+    assert set(found.touched.tables[3:]) == {"delay.performance", "other.performance"}
+    assert found.touched.models == ("delay", "other")
+    assert {f for f in found.touched.fields if f.startswith("weather.")} == {f"weather.{f}" for f in fields}
+    assert len(members(world.history, found.id)) == 2 * 18
+    assert world.changes() == [(1, "opened")]
+    assert incidents(world.history, model="other") == open_incidents(world.history, model="delay") == [found]
+    assert incidents(world.history, model="third") == open_incidents(world.history, model="third") == []

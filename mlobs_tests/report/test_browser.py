@@ -54,7 +54,9 @@ def test_hostile_names_stay_text(written: Path, tmp_path: Path) -> None:
     with browser(tmp_path) as driver:
         driver.get((written / "arrival_delay.html").as_uri())
         draw_all(driver)
-        titles = driver.execute_script("return [...document.querySelectorAll('#fields .title')].map(e => e.textContent)")
+        titles = driver.execute_script(
+            "return [...document.querySelectorAll('#fields .title')].map(e => e.textContent)"
+        )
         assert titles[4].startswith(pages.HOSTILE)
         assert driver.execute_script("return document.querySelectorAll('img').length") == 0
         assert driver.execute_script("return document.scripts.length") == 3
