@@ -46,7 +46,7 @@ def run(output: Path, until: str | None, days: int | None, console: Console) -> 
         f"Days on which the features alarmed: {counted['scripted']} scripted, {counted['error']} as data faults and"
         f" {counted['warn']} as changes on other days. Alerts sent: {len(result.messages)}."
     )
-    console.print(f"Took {result.seconds:.0f} s. Report: {pages[-1]}", soft_wrap=True)
+    console.print(f"Took {result.seconds:.0f} s. Open the report in a browser: {pages[-1]}", soft_wrap=True)
     console.print(f"The same history in Dagster's UI: [bold]{ui_hint(output)}[/bold]", soft_wrap=True)
 
 

@@ -18,16 +18,32 @@ from rich.text import Text
 
 from mlobs.demo.replay import FAMILY, MODEL, SECOND, Result
 from mlobs.demo.story import FAULTS, fault_on
+from mlobs.detectors.accuracy import performance_name
 from mlobs.engines import Engine
 from mlobs.errors import TrackingError
 from mlobs.history import History, StoredVersion
+from mlobs.report.falls import fall_stories
 from mlobs.spec import Model
 from mlobs.tracking import Tracking
 from mlobs.windows import DAY, Window, instant
 
+MEANS = {
+    "fault": "a fault that the demo plants in the data",
+    "fell": "the model's accuracy check began to fail; when the error rose, and the likeliest cause",
+    "alert": "a message was sent",
+    "blocked": "a check found broken data, so nothing was predicted from it",
+    "recovered": "the data was delivered again, checked, and predicted from",
+    "hold": "the model would be trained again, but not on broken data",
+    "wait": "the model would be trained again, but not yet",
+    "retrain": "a challenger was trained",
+    "promoted": "the new version is better on held-out days, and is deployed",
+    "refused": "the new version is no better, and the old one stays",
+}
+"""What the words of the table mean, for who sees it the first time."""
+
 AROUND = 14
 """Days before and after a new version over which errors are compared."""
-STYLES = {"fault": "red", "alert": "red", "blocked": "yellow", "recovered": "green", "hold": "yellow"} | {
+STYLES = {"fault": "red", "fell": "red", "alert": "red", "blocked": "yellow", "recovered": "green", "hold": "yellow"} | {
     "wait": "dim", "retrain": "cyan", "promoted": "bold green", "refused": "magenta",
 }  # fmt: skip
 
@@ -74,8 +90,16 @@ def events(result: Result, history: History) -> list[Event]:
             what = "promoted" if version.info.get("promoted") else "refused"
             text = prefix + str(version.info.get("verdict", ""))
             found.append(Event(version.at.date(), what, text, version.version))
+    for model in result.project.models:
+        found += _falls(model, history, "" if model.name == MODEL else f"{model.name}: ")
     order = list(STYLES)
     return sorted(found, key=lambda e: (e.day, order.index(e.what)))
+
+
+def _falls(model: Model, history: History, prefix: str) -> list[Event]:
+    """Each run of windows in which the accuracy check failed: what rose, and the likeliest cause."""
+    failed = [kept.verdict for kept in history.verdicts(performance_name(model), status="failed", detector="accuracy")]
+    return [Event(f.failed.start.date(), "fell", prefix + f.sentence) for f in fall_stories(model, history, failed)]
 
 
 def _runs(result: Result) -> list[Event]:
@@ -154,6 +178,8 @@ def show(console: Console, told: list[Event], swapped: list[Exchange], result: R
         style = STYLES[event.what]
         table.add_row(event.day.isoformat(), Text(event.what, style), event.version, Text(event.text))
     console.print(table)
+    for what in dict.fromkeys(event.what for event in told):
+        console.print(Text.assemble("  ", (f"{what:<10}", STYLES[what]), MEANS[what]))
     if swapped:
         errors = RichTable(title="New versions: mean absolute error in minutes", title_justify="left")
         for name in ("day", "version", "old one, 14 days before", "new one, 14 days after", "old one, same days after"):
