@@ -93,6 +93,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], metric: str) -> t
     >>> changes({"rows": 100, "cv_error": 20.0}, {"rows": 150, "cv_error": 19.0}, "mae")
     ('cross-validated mae 20 → 19 (-5.0%)', 'rows 100 → 150 (+50%)')
     """
+    if not before:
+        return ()
     told = []
     numbers = (("cv_error", f"cross-validated {metric}"), ("rows", "rows"), ("fit_seconds", "fit time, s"))
     for name, said in numbers:
