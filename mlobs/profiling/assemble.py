@@ -358,10 +358,13 @@ def categorical_states(answer: Answer, frames: Mapping[int, tuple[Levels, str]])
     for f in np.flatnonzero(np.bincount(answer["f"])).tolist():
         mine = answer.where(answer["f"] == f)
         levels, kind = frames[f]
-        inverse, codes = pd.factorize(mine["v"], sort=True)
+        codes = np.flatnonzero(np.bincount(mine["v"] + 1)) - 1  # ascending; -1 is null
+        places = np.zeros(len(mine.texts) + 1, np.int64)
+        places[codes + 1] = np.arange(len(codes))
         present = codes >= 0
         values = Values.of(levels, [answer.texts[c] for c in codes[present].tolist()])
         shift = int((~present).sum())
+        inverse = places[mine["v"] + 1]
         local = Answer({**{n: mine[n] for n in ("g", "f", "n")}, "v": inverse - shift})
         rows, runs = local.runs()
         for g, _, start, stop in runs:

@@ -106,30 +106,24 @@ def learn(
             frames[name] = UnprofiledState(columns[name])
     split = Segmentation(segments, segment_values(engine, base, segments)) if segments else Segmentation()
     fineness.update({n: v.distinct for n, v in levels.items()})
-    hashed = telling_apart(fineness)
-    request = replace(base, frames=frames, segmentation=split, hashed=hashed)
+    request = replace(base, frames=frames, segmentation=split)
     draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
     fineness.update({n: round(s.distinct) for n, s in draft.fields.items() if isinstance(s, NumericState) and s.finite})
-    if telling_apart(fineness) != hashed:  # the histograms had only ranked the fields
-        hashed = telling_apart(fineness)
-        request = replace(request, hashed=hashed)
-        draft = Profile.merged(made_profiles(engine, request, key, label, "draft").values())
+    hashed = telling_apart(fineness)
     pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
     frames = {name: settled(draft.fields[name], frames[name]) for name in frames}
     stated = {
         "time": time, "key": key, "segments": split.fields, "past": past, "hashed": hashed,
         "pairs": pairs, "relations": [dataclasses.astuple(r) for r in found],
     }  # fmt: skip
-    between = Profile.empty()
-    if pairs or found:
-        wide = replace(request, frames={}, pairs=pairs, relations=found, light=True)
-        between = Profile.merged(made_profiles(engine, wide, (), label, "draft").values())
+    rest = replace(request, frames={}, pairs=pairs, relations=found, hashed=hashed)
+    between = Profile.merged(made_profiles(engine, rest, (), label, "draft").values())
     profile = reframed(draft, between, frames, fingerprint(frames, stated))
     return Reference(profile, time, key, split, past, hashed)
 
 
 def reframed(draft: Profile, between: Profile, frames: Mapping[str, FieldState], print_of: str) -> Profile:
-    """The profile of the reference rows on the settled frames, with what holds between its fields."""
+    """The profile of the reference rows on the settled frames, with what holds between its fields, and its row hashes."""
 
     def states(fields: Mapping[str, FieldState]) -> dict[str, FieldState]:
         found: dict[str, FieldState] = {}
@@ -157,6 +151,7 @@ def reframed(draft: Profile, between: Profile, frames: Mapping[str, FieldState],
         fingerprint=print_of,
         pairs=between.pairs,
         relations=between.relations,
+        sketch=between.sketch,
     )
 
 

@@ -76,7 +76,6 @@ class Request:
         now: the instant from which a timestamp counts as future, where there are no windows.
         pairs, relations: the twins and relations frozen in the reference.
         hashed: the fields that row hashes are made of.
-        light: leave out sketches and row hashes, as learning does.
         rows: how many rows there are, as far as known; it decides which form of a query is the faster one.
     """
 
@@ -92,7 +91,6 @@ class Request:
     pairs: tuple[tuple[str, str], ...] = ()
     relations: tuple[Relation, ...] = ()
     hashed: tuple[str, ...] = ()
-    light: bool = False
     rows: int = 1 << 62
 
     def only(self, kind: type) -> dict[int, tuple[str, Any]]:
@@ -250,8 +248,6 @@ def scanned(engine: Engine, request: Request) -> Scanned:
             states.update(_numeric(engine, request, found, numbering, numeric))
         states.update(_texts(engine, request, found, numbering, texts))
         groups = _groups(request, numbering, wide, states)
-        if request.light:
-            return Scanned(groups, {}, {})
         return of_windows(engine, request, groups)
 
 
@@ -322,12 +318,12 @@ def _numeric(
             templates[p].poured(columns[f].tokens(engine.forms)) for p, fields in asked.items() for f in sorted(fields)
         ]
     states = assemble.numeric_states(numeric, grids)
-    shifts = {} if request.light else assemble.ill_conditioned(states)
+    shifts = assemble.ill_conditioned(states)
     if shifts:
         template = queries.follow_up_templates(scan)[queries.MOMENTS]
         for f, shift in sorted(shifts.items()):
             texts.append(template.poured({**columns[f].tokens(engine.forms), "shift": literal(shift)}))
-    sampling = {} if request.light else _sampling(states)
+    sampling = _sampling(states)
     sketched = sorted({f for _, f in sampling})
     levels = {f: min(r for (_, at), r in sampling.items() if at == f) for f in sketched}
     together = bool(texts) and groups_of(request, found) <= TOGETHER
