@@ -214,7 +214,9 @@ def compare(
     new_error = error(AccuracyState.merge(task, (new[w] for w in windows)), metric)
     promote = len(windows) >= least and low > policy.margin
     said = f"{metric} {new_error:.3g} against the champion's {old_error:.3g} on {len(windows)} held-out windows"
-    if len(windows) < least:
+    if not windows:
+        reason = "refused: no window has come since the champion's training to compare them on"
+    elif len(windows) < least:
         reason = f"refused: {said}, at least {least} are needed to tell"
     else:
         change = f"improvement {improvement.value:+.1%}, at least {low:+.1%} with {policy.confidence:.0%} confidence"
@@ -366,7 +368,7 @@ def _trial(
     Cross-validation has scored the first piece already when its newest fold begins with it.
     """
     found: list[tuple[Window, AccuracyState]] = []
-    size = math.ceil(len(held) / blocks)
+    size = max(1, math.ceil(len(held) / blocks))
     for start in range(0, len(held), size):
         block = list(held[start : start + size])
         scored = [pair for pair in folds[-1].by_window if pair[0] in block]

@@ -17,6 +17,9 @@ from rich.console import Console
 from mlobs.demo import command, summary
 from mlobs.demo.replay import MARKER, Result, last_day, prepare, replay
 from mlobs.errors import SpecError, WarehouseError
+from mlobs.incidents import incidents
+from mlobs.metrics.accuracy import metrics
+from mlobs.states.accuracy import AccuracyState
 from mlobs.windows import DAY, Window, instant
 
 THROUGH = date(2013, 4, 12)
@@ -65,6 +68,29 @@ def test_the_corrected_day_has_no_live_fault(told: Result) -> None:
     assert not [v for v in live if v.verdict.field == negative and v.verdict.severity == "error"]
     assert [v for v in ever if v.verdict.field == negative and v.verdict.severity == "error"]
     assert (rows[negative] >= 0).all()
+
+
+def test_one_fault_of_the_shared_features_is_one_incident_that_names_both_models(told: Result) -> None:
+    day = Window(instant("2013-04-11"), instant("2013-04-12"))
+    with told.project.open() as opened:
+        found = incidents(opened.history, since=day.start, until=day.end)
+        blocked = [opened.engine.fetch(model.predictions, day) for model in told.project.models]
+    (broken,) = [i for i in found if i.table == "flights.features" and i.severity == "error"]
+    assert {"arrival_delay", "late_arrival"} <= set(broken.touched.models)
+    assert all(len(rows) for rows in blocked), "both followed when the day was delivered again"
+
+
+def test_the_second_model_predicts_probabilities_with_their_expected_accuracy(told: Result) -> None:
+    with told.project.open() as opened:
+        rows = opened.engine.fetch(told.project.models[1].predictions)
+        known = opened.history.accuracy("late_arrival")
+        said = opened.history.verdicts("late_arrival.performance", metric="estimated_log_loss")
+    assert rows["probability"].between(0, 1).all()
+    assert rows["expected_accuracy"].between(0, 1).all()
+    figures = metrics(AccuracyState.merge("binary", (AccuracyState.from_bytes(payload) for _, _, payload in known)))
+    assert figures["roc_auc"] > 0.6
+    assert figures["estimated_roc_auc"] == pytest.approx(figures["roc_auc"], abs=0.08)
+    assert {stored.verdict.window for stored in said} == {Window.day(f"2013-04-{n:02d}") for n in range(1, 13)}
 
 
 def test_the_alert_reached_the_receiver_and_named_the_field(told: Result) -> None:
