@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mlobs.detectors.families import FAMILIES, NOVELTY, SHARE_OF_BUDGET
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 SPAN = 180
 """Windows whose maxima the limits are learned from."""
@@ -33,6 +34,7 @@ WARM_UP = 14
 ENOUGH = 60
 """Windows of maxima below which no more than the plain shares are spent."""
 GAIN = 0.1
+OWN_GAIN = 0.1
 FRUGAL = 0.7
 NOMINAL = 1.0
 INCIDENT = 3
@@ -44,7 +46,7 @@ SPEND = np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0])
 shares may exceed the budget."""
 
 
-_LEARNED = np.array([f for f in range(len(FAMILIES)) if f != NOVELTY])
+LEARNED = np.array([f for f in range(len(FAMILIES)) if f != NOVELTY])
 
 
 class Budget:
@@ -57,57 +59,60 @@ class Budget:
     def __init__(self, per_window: float) -> None:
         self.per_window = per_window
         self.maxima: list[Floats] = []
-        self.alarms: list[bool] = []
-        self.incidents: list[bool] = []
+        self.spent: list[Mask] = []
         self._limits: Floats | None = None
 
     def limits(self) -> Floats:
         """Array of shape (n_families,): the excess above which a metric of that family fails."""
         if self._limits is None:
-            self._limits = self._learned() * self.feedback()
+            self._limits = np.clip(self._learned() * self.feedback(), LOWEST, None) * self._start()
         return self._limits
 
+    def _start(self) -> float:
+        return 1.0 + (START / (len(self.maxima) + 1.0)) ** 2
+
     def _learned(self) -> Floats:
-        windows = len(self.maxima)
-        if not windows:
-            return np.full(len(FAMILIES), 1.0 + START)
-        calm = ~np.array(self.incidents[-SPAN:])
-        past = np.array(self.maxima[-SPAN:])[calm]
-        start = 1.0 + (START / (windows + 1.0)) ** 2
-        # few windows of maxima say little: lean on the nominal limit
-        weight = len(past) / (len(past) + WARM_UP)
+        if not self.maxima:
+            return np.full(len(FAMILIES), NOMINAL)
+        past, spent = np.array(self.maxima[-SPAN:]), np.array(self.spent[-SPAN:])
+        calm = spent.sum(axis=1) < INCIDENT
+        past, spent = past[calm], spent[calm]
         limits = np.full((len(SPEND), len(FAMILIES)), NOMINAL)
         for family, share in enumerate(SHARE_OF_BUDGET):
             seen = past[:, family][np.isfinite(past[:, family])]
             if family != NOVELTY and len(seen):
+                # few windows of maxima say little: lean on the nominal limit
+                weight = len(seen) / (len(seen) + WARM_UP)
                 found = tail_quantile(seen, np.minimum(self.per_window * share * SPEND, 0.5))
                 limits[:, family] = np.exp(weight * np.log(found))
-        limits = np.clip(limits, LOWEST, HIGHEST) * start
+        limits = np.clip(limits, LOWEST, HIGHEST)
         # spend as much as the windows of the past would have allowed, all families together
-        novel = np.array(self.alarms[-SPAN:])[calm] & (np.nan_to_num(past[:, NOVELTY]) > 1)
         with np.errstate(invalid="ignore"):
-            over = (past[None, :, _LEARNED] > limits[:, None, _LEARNED]).any(axis=2) | novel[None, :]
-        fits = over.sum(axis=1) <= FRUGAL * self.per_window * len(past)
+            over = (past[None, :, LEARNED] > limits[:, None, LEARNED]) | spent[None, :, LEARNED]
+        fits = (over.any(axis=2) | spent[None, :, NOVELTY]).sum(axis=1) <= FRUGAL * self.per_window * len(past)
         chosen = int(np.flatnonzero(fits)[-1]) if fits.any() else 0
         if len(past) < ENOUGH:
             chosen = min(chosen, 3)
         return np.asarray(limits[chosen], float)
 
-    def feedback(self) -> float:
-        """Factor on all limits: above 1 when more alarms were spent in the newest windows than the budget allows."""
-        recent = np.array(self.alarms[-SPAN:]) & ~np.array(self.incidents[-SPAN:], bool) if self.alarms else np.zeros(0)
-        if not len(recent):
-            return 1.0
-        allowed = self.per_window * len(recent)
-        surplus = (float(recent.sum()) - allowed) / math.sqrt(allowed + 1.0)
-        return float(np.clip(1.0 + GAIN * surplus, 0.9, 1.5))
+    def feedback(self) -> Floats:
+        """Factor on the limits of each family: above 1 when more alarms were spent in the newest windows than the budget
+        allows, by all families or by this one."""
+        if not self.spent:
+            return np.ones(len(FAMILIES))
+        spent = np.array(self.spent[-SPAN:])
+        spent = spent[spent.sum(axis=1) < INCIDENT]
+        allowed = self.per_window * len(spent)
+        surplus = (float(spent.any(axis=1).sum()) - allowed) / math.sqrt(allowed + 1.0)
+        own = allowed * np.array(SHARE_OF_BUDGET)
+        mine = (spent.sum(axis=0) - own) / np.sqrt(own + 1.0)
+        return np.asarray(np.clip(1.0 + GAIN * surplus, 0.9, 1.5) * np.clip(1.0 + OWN_GAIN * mine, 1.0, 1.5))
 
-    def record(self, maxima: Floats, alarm: bool, incident: bool) -> None:
-        """Remember a window: the largest excess by family (NaN without metrics), whether anything failed, and whether so
-        much failed that it was an incident."""
+    def record(self, maxima: Floats, spent: Mask) -> None:
+        """Remember a window: the largest excess by family among what passed (NaN without metrics), and which families
+        alarmed; a window in which `INCIDENT` of them did teaches nothing."""
         self.maxima.append(maxima)
-        self.alarms.append(alarm)
-        self.incidents.append(incident)
+        self.spent.append(spent)
         self._limits = None
 
 

@@ -52,8 +52,10 @@ def check_of(field: str, metric: str, segment: str) -> str:
 ONE_SIDED = frozenset({"residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate"})
 """Metrics of which only a rise is bad."""
 
-QUANTILES = frozenset({"p05", "p50", "p95"})
-"""Judged only where they vary freely: a quantile of a field with few values jumps from one to the next by chance."""
+RESIDUALS = frozenset({"residual_mean", "residual_std"})
+"""Levels and spreads that are judged also where most windows have one same value: an exact relation leaves no residual. Other
+such metrics jump by chance (the spread of a field that is constant on most days; a quantile of few values), and what is
+impossible in them shows in minima and maxima."""
 
 TRENDED = frozenset({"mean", "length_mean", "true_rate", "null_rate"})
 """Metrics whose slow drift is watched, under the name `<metric>_trend`."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlobs.detectors import baseline, rates
 from mlobs.detectors.baseline import Baseline, Expected
-from mlobs.detectors.budget import INCIDENT, Budget
+from mlobs.detectors.budget import LEARNED, Budget
 from mlobs.detectors.families import FAMILIES, NOVELTY, TREND
 from mlobs.detectors.novelty import never_seen_score, threshold
 from mlobs.detectors.rates import Events
@@ -29,13 +29,21 @@ NOMINAL_SCORE = 4.0
 """Normal score that a metric must surpass at an excess of 1."""
 NOMINAL_RECORD = 2.2
 """Multiple of the largest past error that it must surpass, too, at an excess of 1."""
-CLIP = 1.2
+SETTLED = 21
+"""Windows of a metric from which limits are learned from how far it strays: before, its range is still forming."""
 FIRST_SHARE = 0.02
 AGAIN = 90
 """A second alert of a metric within so many windows is learned from; a first one isn't, so one storm blinds nothing."""
 SATURATED_PRIOR = 0.02
 SATURATED_ROWS = 5
 """A window of at least so many rows in which a field is all null, or constant, when it never was before, fails."""
+STILL_PRIOR = 0.1
+"""Chance that a level or spread that never moved so far moves at all: its first move is a never-seen event, by windows."""
+TOUCHED = 0.5
+"""Share of the newest windows in which a twentieth of the rows must lie at the furthest value ever seen for that to be a hard
+bound, beyond which no value is (visibility is reported up to 10 miles)."""
+ALIKE = 0.005
+"""Part of a field's range by which its outer quantile may miss the extreme; quantiles are read from a histogram."""
 VANISHED_ROWS = 10.0
 """Usual rows of a category or segment from which its absence, when it was never absent, fails."""
 LASTING = 3
@@ -57,6 +65,7 @@ class Columns:
         prior: chance that a never-seen event is possible at all; see `novelty.PRIORS`.
         spread: column of the same field's standard deviation, -1 where there is none.
         pair: column of the other extreme of the same field, -1 where there is none.
+        near: column of the outer quantile (5% or 95%) on the side of an extreme, -1 where there is none.
         once: events that are learned after their first alert, since they mostly stay (a new category).
         upper: extremes that are maxima; the others are minima.
         part: shares and rows of a category or segment, which are 0 where it is missing.
@@ -64,7 +73,7 @@ class Columns:
         nulls, varied: null rates, and numbers of distinct values.
         volume: the table's rows.
         trended: metrics whose slow drift is watched.
-        quantile: quantiles, which are judged only where they vary freely.
+        free: levels and spreads that are judged only where they vary freely.
     """
 
     kind: NDArray[np.int8]
@@ -72,13 +81,14 @@ class Columns:
     prior: Floats
     spread: NDArray[np.int64]
     pair: NDArray[np.int64]
+    near: NDArray[np.int64]
     once: Mask
     upper: Mask
     part: Mask
     rising: Mask
     nulls: Mask
     varied: Mask
-    quantile: Mask
+    free: Mask
     volume: Mask
     trended: Mask
 
@@ -127,6 +137,10 @@ class Learner:
     def __init__(self, alarms_per_window: float) -> None:
         self.budget = Budget(alarms_per_window)
         self.novelty_threshold = threshold(alarms_per_window)
+        windows = np.arange(MIN_WINDOWS, 400)
+        self.still_windows = float(
+            windows[np.argmax(never_seen_score(windows, 1.0, STILL_PRIOR) > self.novelty_threshold)]
+        )
         self.baseline = Baseline()
         self.events = Events()
         self.trend = Trend()
@@ -187,7 +201,10 @@ class Learner:
             )
         excess = np.where(columns.rising & ~above, 0.0, excess)
         excess = np.where(measured & (seen >= MIN_WINDOWS), np.nan_to_num(excess, posinf=99.0), 0.0)
-        excess = np.where(columns.quantile & expected.lumpy, 0.0, excess)
+        still = columns.free & (expected.record_up <= 0) & (expected.record_down <= 0)
+        lumpy = columns.free & expected.lumpy & ~still
+        young = still & (seen < self.still_windows)
+        excess = np.where(lumpy | young, 0.0, excess)
         failed = excess > limit
 
         never, flipped, potential = self._never(row, columns, is_rate)
@@ -208,13 +225,14 @@ class Learner:
             struck = full & ~self.saturated & (chance > self.novelty_threshold)
             failed |= struck
             score, excess = np.where(struck, np.maximum(score, chance), score), np.where(struck, 9.0, excess)
-        enough = np.where(never | extreme, potential > self.novelty_threshold, seen >= MIN_WINDOWS)
+        needed = np.where(young, self.still_windows, MIN_WINDOWS)
+        enough = np.where(never | extreme, potential > self.novelty_threshold, seen >= needed)
         status = np.where(failed, FAILED, np.where(enough, PASSED, LEARNING)).astype(np.int8)
-        status[~measured | (columns.quantile & expected.lumpy)] = UNMEASURED
+        status[~measured | lumpy] = UNMEASURED
         blank = np.full(len(kind), np.nan)
         judged = Judged(
             status, np.where(above | never | extreme, score, -score), excess, blank, blank.copy(), blank.copy(),
-            never, np.maximum(MIN_WINDOWS - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
+            never, np.maximum(needed - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
             self._drifting(y, expected, columns, never),
         )  # fmt: skip
         if bounds:
@@ -345,7 +363,7 @@ class Learner:
 
     def _beyond(self, value: Floats, columns: Columns) -> Mask:
         """Extremes out of the learned range: beyond the furthest seen by half the range, and by as much as the furthest
-        itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields)."""
+        itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields); beyond a hard bound at all."""
         low, high = self._edges(columns)
         with np.errstate(invalid="ignore"):
             return np.where(columns.upper, value > high, value < low)
@@ -359,7 +377,8 @@ class Learner:
             return low, high
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
-            usual = np.nanmedian(self.baseline.ring[which], axis=1)
+            recent = self.baseline.ring[which]
+            usual = np.nanmedian(recent, axis=1)
             # a maximum is measured against the smallest value of its field, a minimum against the largest
             pair = np.where(columns.pair[which] >= 0, columns.pair[which], which)
             other = np.where(columns.upper[which], self.reach[0][pair], self.reach[1][pair])
@@ -371,7 +390,11 @@ class Learner:
             step = np.maximum(
                 step, np.where(np.abs(usual - other) > 0.02 * size_, np.nan_to_num(skewed, posinf=0.0), 0.0)
             )
-            edge = far + sign * step
+            # a bound that many rows of most windows touch and none crossed is a hard one
+            near = self.baseline.ring[columns.near[which]]
+            touching = (recent == far[:, None]) & (np.abs(near - far[:, None]) <= ALIKE * size_[:, None])
+            touched = (columns.near[which] >= 0) & (touching.sum(axis=1) >= TOUCHED * np.isfinite(recent).sum(axis=1))
+            edge = far + sign * np.where(touched, 0.0, step)
         high[which] = np.where(columns.upper[which], edge, np.inf)
         low[which] = np.where(columns.upper[which], -np.inf, edge)
         return low, high
@@ -475,18 +498,19 @@ class Learner:
         self.ended = np.where(over, self.alerted, self.ended)
         self.alerted = np.where(alert, float(self.windows), self.alerted)
         self.windows += 1
-        # an alarm counts as one, however far it went: else one catastrophe would widen all limits for half a year
-        most = CLIP * self.budget.limits()[columns.family]
-        considered = np.where((judged.status < LEARNING) & ~skip & ~accept, np.minimum(judged.excess, most), np.nan)
-        maxima = np.full(len(FAMILIES), np.nan)
+        # what failed is spent budget, which `Budget.feedback` counts: limits are learned from what passed, else one
+        # catastrophe would widen them for half a year
+        known = (judged.status == PASSED) & (judged.seen >= SETTLED) & ~skip & ~accept
         novel = judged.never | (columns.kind == EXTREME)
-        for family in range(len(FAMILIES)):
-            own = novel if family == NOVELTY else (columns.family == family) & ~novel
-            found = considered[own & np.isfinite(considered)]
-            if family != TREND and len(found):
+        maxima = np.full(len(FAMILIES), np.nan)
+        for family in LEARNED:
+            found = judged.excess[known & (columns.family == family) & ~novel]
+            if len(found):
                 maxima[family] = found.max()
-        if drifting.judged.any():
-            maxima[TREND] = min(drifting.excess[drifting.judged].max(), CLIP * self.budget.limits()[TREND])
+        quiet = drifting.judged & ~drifting.failed
+        if quiet.any():
+            maxima[TREND] = drifting.excess[quiet].max()
+        spent = np.bincount(np.where(novel, NOVELTY, columns.family)[alert], minlength=len(FAMILIES)) > 0
+        spent[TREND] = drifting.failed.any()
         if np.isfinite(maxima).any():
-            families = np.unique(columns.family[alert])
-            self.budget.record(maxima, bool(alert.any() or drifting.failed.any()), len(families) >= INCIDENT)
+            self.budget.record(maxima, spent)

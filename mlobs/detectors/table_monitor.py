@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlobs.detectors import learner as states
 from mlobs.detectors import wording
-from mlobs.detectors.families import ONE_SIDED, QUANTILES, TRENDED, UNJUDGED, check_of, family_of
+from mlobs.detectors.families import ONE_SIDED, RESIDUALS, TRENDED, UNJUDGED, check_of, family_of
 from mlobs.detectors.feedback import Exceptions, Exempt, Said
 from mlobs.detectors.learner import EXTREME, Columns, Judged, Learner
 from mlobs.detectors.novelty import DEFAULT_PRIOR, LEARNED_ONCE, PRIORS
@@ -31,8 +32,10 @@ from mlobs.windows import DAY, Window
 MONTH = timedelta(days=30)
 RECENT = 3
 """Newest profiles that are kept, to recognise a delivery that repeats one of them."""
-SKETCH_ERROR = 0.08
-"""Overlaps up to here (two standard errors of the row sketch) count as none."""
+OVERLAP = 0.15
+"""Share of rows that the delivery before had, too, up to which they are alike by chance (quiet hours of weather)."""
+REPEATS = 0.3
+"""Share of rows that repeat others under another key up to which they are alike by chance; without a key none are."""
 SNAPSHOT = 28
 """Windows between two kept copies of the learned state, from which an older window can be judged again quickly."""
 STATUS: tuple[Status, ...] = ("passed", "failed", "learning")
@@ -141,7 +144,7 @@ class TableMonitor:
             for m in profile.measurements()
             if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
         ]
-        found += self._repeated(profile, at)
+        found = _by_chance(found) + self._repeated(profile, at)
         row = self._series.align(found)
         if len(self._series.keys) > len(self._columns):
             self._columns = _columns(self._series.keys, self._series.kinds)
@@ -156,7 +159,7 @@ class TableMonitor:
         share = float(overlap(self._profiles[max(earlier)]))
         if not np.isfinite(share):
             return []
-        share = share if share > SKETCH_ERROR else 0.0
+        share = share if share > OVERLAP else 0.0
         return [Measurement("", "overlap_rate", "rate", share, profile.rows, round(share * profile.rows))]
 
     def _keep(self, profile: Measured, at: Window) -> None:
@@ -275,26 +278,37 @@ class TableMonitor:
         return out
 
 
+def _by_chance(found: list[Measurement]) -> list[Measurement]:
+    """Rows that repeat others count as none up to `REPEATS` where a key tells them apart."""
+    if not any(m.metric == "duplicate_rate" for m in found):
+        return found
+    return [replace(m, value=0.0, count=0) if m.metric == "repeat_rate" and m.value <= REPEATS else m for m in found]
+
+
 def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:
     """Metrics that can't fail and aren't learned from: muted ones, and on exceptional days all but impossible values."""
     return np.asarray(let.skip | (let.lenient & ~judged.never))
 
 
 def _columns(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
+    both = list(zip(keys, kinds, strict=True))
     spread = {(f, s): i for i, (f, m, s) in enumerate(keys) if m == "std"}
     extremes = {(f, m, s): i for i, (f, m, s) in enumerate(keys) if kinds[i] == EXTREME}
+    index = {key: i for i, key in enumerate(keys)}
+    outer = {"min": "p05", "max": "p95"}
     other = {"min": "max", "max": "min", "length_min": "length_max", "length_max": "length_min"}
     return Columns(
         kind=kinds,
-        family=np.array([family_of(*key, KINDS[kind]) for key, kind in zip(keys, kinds, strict=True)], np.int8),
+        family=np.array([family_of(*key, KINDS[kind]) for key, kind in both], np.int8),
         prior=np.array([PRIORS.get(m, DEFAULT_PRIOR) for _, m, _ in keys], float),
         spread=np.array([spread.get((f, s), -1) for f, _, s in keys], np.int64),
         pair=np.array([extremes.get((f, other.get(m, ""), s), -1) for f, m, s in keys], np.int64),
+        near=np.array([index.get((f, outer.get(m, ""), s), -1) for f, m, s in keys], np.int64),
         once=np.array([m in LEARNED_ONCE for _, m, _ in keys], bool),
         upper=np.array([m.endswith("max") for _, m, _ in keys], bool),
         nulls=np.array([m == "null_rate" for _, m, _ in keys], bool),
         varied=np.array([m == "distinct" for _, m, _ in keys], bool),
-        quantile=np.array([m in QUANTILES for _, m, _ in keys], bool),
+        free=np.array([KINDS[k] in ("location", "scale") and m not in RESIDUALS for (_, m, _), k in both], bool),
         volume=np.array([key == ("", "rows", "") for key in keys], bool),
         trended=np.array([m in TRENDED and not s for _, m, s in keys], bool),
         rising=np.array([m in ONE_SIDED for _, m, _ in keys], bool),

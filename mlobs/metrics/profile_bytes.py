@@ -32,7 +32,7 @@ from mlobs.states.packing import pack, unpack
 from mlobs.windows import Window
 
 MAGIC = b"mlobsp"
-VERSION = 1
+VERSION = 2
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -330,7 +330,10 @@ def _lay_out_rows(sections: Sequence[Profile], header: dict[str, Any], arrays: A
 def _restore_rows(profiles: Sequence[Profile], header: dict[str, Any], arrays: Arrays) -> None:
     pairs = [(f, t) for f, t in header["pairs"]]
     relations = [
-        Relation(**{**r, "levels": tuple(r["levels"]), "means": tuple(r["means"])}) for r in header["relations"]
+        Relation(
+            **{**r, **{part: tuple(r[part]) for part in ("levels", "means")}, "inputs": tuple(map(tuple, r["inputs"]))}
+        )
+        for r in header["relations"]
     ]
     counts = iter(arrays["pairs"].reshape(-1, 2).tolist())
     rows = iter(arrays["residual_rows"].tolist())

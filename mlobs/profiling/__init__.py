@@ -148,6 +148,6 @@ def _request(
     time = reference.time if reference.time in columns else None
     known = reference.profile
     pairs = tuple(pair for pair in known.pairs if all(name in columns for name in pair))
-    relations = tuple(s.relation for (y, x), s in known.relations.items() if here(y, x))
+    relations = tuple(s.relation for s in known.relations.values() if here(s.relation.y, *s.relation.explaining))
     hashed = reference.hashed if here(*reference.hashed) else ()
     return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations, hashed)

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlglot import exp
 
 from mlobs.engines.protocol import Engine
@@ -37,6 +39,7 @@ from mlobs.profiling.queries import row_hash
 from mlobs.profiling.scanning import Request, scan_of, ungrouped
 from mlobs.profiling.wide import score
 from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Relation
+from mlobs.states.grid import Grid
 
 TWINS = 40
 """Most fields with nulls among which twins are looked for."""
@@ -61,6 +64,15 @@ LEAST = 100
 
 LINEAR_R2, CATEGORY_R2 = 0.6, 0.5
 """Least share of explained variance of a relation worth keeping."""
+
+INPUTS = 3
+"""Most numeric fields that predict another one."""
+
+WORTH = 0.5
+"""A further input must leave at most this share of the variance that the ones before left: it earns its place by halving it."""
+
+ALIKE = 0.02
+"""Smallest eigenvalue of the inputs' correlations: nearer to singular, their slopes would be noise."""
 
 FINEST = 1e-4
 """Smallest residual deviation, in scores: a relation without any noise is held to this."""
@@ -88,10 +100,29 @@ def twins(engine: Engine, base: Request, fields: Mapping[str, FieldState]) -> tu
     return tuple((field, best[field][1]) for field in fields if field in best)
 
 
+def companions(
+    fields: Mapping[str, FieldState], known: Sequence[tuple[str, str]], found: Sequence[Relation]
+) -> tuple[tuple[str, str], ...]:
+    """(field, companion) of fields that were never null, so that no twin shows: where a whole source fails they will be null
+    together, where the field is spoiled it alone is. The companion is what predicts the field best, else its neighbour,
+    since columns of one source stand together."""
+    whole = [n for n, s in fields.items() if s.nulls < LEAST_NULLS and s.rows >= LEAST and s.kind != "unprofiled"]
+    if len(whole) < 2:
+        return ()
+    nearest: dict[str, str] = {}
+    for relation in found:
+        if relation.explaining[0] in whole:
+            nearest.setdefault(relation.y, relation.explaining[0])
+    result = []
+    for at, name in enumerate(whole[: max(TWINS - len(known), 0)]):
+        result.append((name, nearest.get(name, whole[at - 1] if at else whole[1])))
+    return tuple(result)
+
+
 def relations(
     engine: Engine, base: Request, fields: Mapping[str, FieldState], hashed: Sequence[str]
 ) -> tuple[Relation, ...]:
-    """For each numeric field the numeric one, and the categorical one, that explain most of it, if that is enough."""
+    """For each numeric field the numeric ones, and the categorical one, that explain most of it, if that is enough."""
     rows = max((s.rows for s in fields.values()), default=0)
     numeric = {
         n: s.grid for n, s in fields.items() if isinstance(s, NumericState) and s.finite >= LEAST and s.low < s.high
@@ -127,52 +158,91 @@ def _linear(
         named(exp.Corr(this=column(f"z{a}"), expression=column(f"z{b}")), f"r{at}") for at, (a, b) in enumerate(couples)
     ]
     answer = [v[0] for v in engine.run(select(correlations, nested(sample.copy(), "sample"))).to_pydict().values()]
-    best: dict[int, tuple[float, int]] = {}
+    table = np.eye(len(names))
     for (a, b), r in zip(couples, answer, strict=True):
-        if r is None or math.isnan(r) or r * r < LINEAR_R2:
-            continue
-        for y, x in ((a, b), (b, a)):
-            if r * r > best.get(y, (0.0, 0))[0]:
-                best[y] = (r * r, x)
-    chosen = [(y, x) for y, (_, x) in sorted(best.items())]
-    sums: list[Node] = []
-    for at, (y, x) in enumerate(chosen):
-        zy, zx = column(f"z{y}"), column(f"z{x}")
-        both = all_of([present(zy), present(zx)])
-        for what, node in {
-            "n": number(1),
-            "x": zx,
-            "y": zy,
-            "xx": times(zx, zx),
-            "yy": times(zy, zy),
-            "xy": times(zx, zy),
-        }.items():
-            sums.append(named(exp.Sum(this=case((both.copy(), node.copy()))), f"{what}{at}"))
-    if not sums:
+        table[a, b] = table[b, a] = 0.0 if r is None or math.isnan(r) else r
+    chosen = [(y, inputs) for y in range(len(names)) if (inputs := _inputs(table, y))]
+    if not chosen:
         return []
-    one = {k: v[0] for k, v in engine.run(select(sums, nested(sample.copy(), "sample"))).to_pydict().items()}
-    fitted = [
-        _line(fields, names[y], names[x], *(float(one[f"{w}{at}"] or 0) for w in ("n", "x", "y", "xx", "yy", "xy")))
-        for at, (y, x) in enumerate(chosen)
-    ]
+    sums: list[Node] = []
+    for at, (y, inputs) in enumerate(chosen):
+        z = [column(f"z{i}") for i in (*inputs, y)]
+        known = all_of([present(node) for node in z])
+        sums.append(named(exp.Sum(this=case((known.copy(), number(1)))), f"n{at}"))
+        for i, node in enumerate(z):
+            sums.append(named(exp.Sum(this=case((known.copy(), node.copy()))), f"s{at}_{i}"))
+            for j in range(i + 1):
+                square = times(node.copy(), z[j].copy())
+                sums.append(named(exp.Sum(this=case((known.copy(), square))), f"q{at}_{i}_{j}"))
+    one = {
+        k: float(v[0] or 0) for k, v in engine.run(select(sums, nested(sample.copy(), "sample"))).to_pydict().items()
+    }
+    fitted = [_plane(fields, names, y, inputs, at, one) for at, (y, inputs) in enumerate(chosen)]
     return [r for r in fitted if r is not None and r.r2 >= LINEAR_R2]
 
 
-def _line(
-    fields: Mapping[str, FieldState], y: str, x: str, n: float, sx: float, sy: float, sxx: float, syy: float, sxy: float
+def _inputs(correlations: NDArray[np.float64], y: int) -> list[int]:
+    """The fields that predict field number y, best first, at most `INPUTS`: each one more leaves at most `WORTH` of what the
+    ones before left unexplained. Forward selection on the correlations; empty when they explain too little."""
+    taken: list[int] = []
+    left = 1.0
+    while len(taken) < INPUTS:
+        tried = []
+        for x in range(len(correlations)):
+            if x == y or x in taken:
+                continue
+            own = correlations[np.ix_([*taken, x], [*taken, x])]
+            # what nearly follows from the others adds nothing but noise
+            if np.linalg.eigvalsh(own)[0] < ALIKE:
+                continue
+            toward = correlations[[*taken, x], y]
+            tried.append((1.0 - float(toward @ np.linalg.solve(own, toward)), x))
+        if not tried or min(tried)[0] > (WORTH * left if taken else left):
+            break
+        left, best = max(min(tried)[0], 0.0), min(tried)[1]
+        taken.append(best)
+    return taken if 1.0 - left >= LINEAR_R2 else []
+
+
+def _plane(
+    fields: Mapping[str, FieldState],
+    names: Sequence[str],
+    y: int,
+    inputs: Sequence[int],
+    at: int,
+    one: Mapping[str, float],
 ) -> Relation | None:
-    vx, vy, covariance = sxx - sx * sx / n, syy - sy * sy / n, sxy - sx * sy / n
-    if n < LEAST or vx <= 0 or vy <= 0:
+    """Least squares of y on its inputs, from the sums of values and of products over the rows that have them all."""
+    n, size = one[f"n{at}"], len(inputs)
+    if n < LEAST:
         return None
-    slope = covariance / vx
-    rest = max(vy - slope * covariance, 0.0)
-    of_y, of_x = fields[y], fields[x]
-    assert isinstance(of_y, NumericState)
-    assert isinstance(of_x, NumericState)
+    mean = np.array([one[f"s{at}_{i}"] for i in range(size + 1)]) / n
+    product = np.zeros((size + 1, size + 1))
+    for i in range(size + 1):
+        for j in range(i + 1):
+            product[i, j] = product[j, i] = one[f"q{at}_{i}_{j}"] / n
+    spread = product - np.outer(mean, mean)
+    if np.diag(spread).min() <= 0:
+        return None
+    scale = np.sqrt(np.diag(spread))
+    alike = spread / np.outer(scale, scale)
+    if np.linalg.eigvalsh(alike[:size, :size])[0] < ALIKE:
+        return None
+    slopes = np.linalg.solve(alike[:size, :size], alike[:size, size]) * scale[size] / scale[:size]
+    rest = max(float(spread[size, size] - slopes @ spread[:size, size]), 0.0)
+    grids = [_grid(fields[names[i]]) for i in inputs]
+    of_y = _grid(fields[names[y]])
     return Relation(
-        y, x, "linear", of_y.grid.centre, of_y.grid.scale, of_x.grid.centre, of_x.grid.scale,
-        slope=slope, intercept=(sy - slope * sx) / n, deviation=max(math.sqrt(rest / n), FINEST), r2=1.0 - rest / vy,
+        names[y], ", ".join(names[i] for i in inputs), "linear", of_y.centre, of_y.scale,
+        tuple((names[i], g.centre, g.scale, float(s)) for i, g, s in zip(inputs, grids, slopes, strict=True)),
+        intercept=float(mean[size] - slopes @ mean[:size]), deviation=max(math.sqrt(rest), FINEST),
+        r2=1.0 - rest / float(spread[size, size]),
     )  # fmt: skip
+
+
+def _grid(state: FieldState) -> Grid:
+    assert isinstance(state, NumericState)
+    return state.grid
 
 
 def _by_category(
@@ -221,10 +291,9 @@ def _means(
         return None
     # fewer rows leave more levels to chance: count the degrees of freedom
     r2 = 1.0 - (rest / max(total - len(rows), 1)) / (everything / (total - 1))
-    of_y = fields[y]
-    assert isinstance(of_y, NumericState)
+    of_y = _grid(fields[y])
     return Relation(
-        y, x, "category", of_y.grid.centre, of_y.grid.scale,
+        y, x, "category", of_y.centre, of_y.scale,
         levels=tuple(level for level, *_ in rows), means=tuple(a / c for _, c, a, _ in rows),
         deviation=max(math.sqrt(rest / total), FINEST), r2=r2,
     )  # fmt: skip

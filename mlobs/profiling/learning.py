@@ -20,7 +20,7 @@ from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError, nearest
 from mlobs.metrics.distributions import cut
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling.discovery import decimals_of, relations, twins
+from mlobs.profiling.discovery import companions, decimals_of, relations, twins
 from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
@@ -111,6 +111,7 @@ def learn(
     fineness.update({n: round(s.distinct) for n, s in draft.fields.items() if isinstance(s, NumericState) and s.finite})
     hashed = telling_apart(fineness)
     pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
+    pairs += companions(draft.fields, pairs, found)
     frames = {name: settled(draft.fields[name], frames[name]) for name in frames}
     stated = {
         "time": time, "key": key, "segments": split.fields, "past": past, "hashed": hashed,

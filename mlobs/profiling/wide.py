@@ -116,8 +116,9 @@ def residual(relation: Relation) -> Node:
     y = score(relation.y, relation.y_centre, relation.y_scale)
     predicted: Node
     if relation.kind == "linear":
-        x = score(relation.x, relation.x_centre, relation.x_scale)
-        predicted = plus(number(relation.intercept), times(number(relation.slope), x))
+        predicted = number(relation.intercept)
+        for name, centre, scale, slope in relation.inputs:
+            predicted = plus(predicted, times(number(slope), score(name, centre, scale)))
     else:
         x = text(column(relation.x))
         whens = [

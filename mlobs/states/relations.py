@@ -1,7 +1,7 @@
 """States between two fields, with what was learned frozen in them: twins that are null together, and learned relations.
 
-A relation predicts y from x on robust scores z = (value - centre) / scale of each field's grid, clipped to +-8, so that no
-outlier can own it. Its residual is kept in units of the reference's residual standard deviation.
+A relation predicts y from one or more x on robust scores z = (value - centre) / scale of each field's grid, clipped to +-8,
+so that no outlier can own it. Its residual is kept in units of the reference's residual standard deviation.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ class Relation:
     """How y follows from x in the reference; frozen.
 
     Attributes:
-        y, x: names of the fields; y is numeric, x numeric or categorical.
-        kind: "linear" (score of y = intercept + slope * score of x) or "category" (score of y = mean of the level).
-        y_centre, y_scale, x_centre, x_scale: make scores of values; x's are 0 and 1 for a category.
-        slope, intercept: of the line.
+        y, x: names of the fields; y is numeric, x a categorical one, or the numeric ones, joined by ", ".
+        kind: "linear" (score of y = intercept + sum of slope * score of each input) or "category" (score of y = mean of
+            the level).
+        y_centre, y_scale: make scores of y's values.
+        inputs: (name, centre, scale, slope) of each numeric x; none for a category.
+        intercept: of the line.
         levels, means: the known levels and the mean score of y in each; rows of other levels have no residual.
         deviation: standard deviation of the reference's residuals, in scores; above 0.
         r2: share of y's variance that x explains in the reference.
@@ -59,14 +61,17 @@ class Relation:
     kind: Literal["linear", "category"]
     y_centre: float
     y_scale: float
-    x_centre: float = 0.0
-    x_scale: float = 1.0
-    slope: float = 0.0
+    inputs: tuple[tuple[str, float, float, float], ...] = ()
     intercept: float = 0.0
     levels: tuple[str, ...] = ()
     means: tuple[float, ...] = ()
     deviation: float = 1.0
     r2: float = 0.0
+
+    @property
+    def explaining(self) -> tuple[str, ...]:
+        """Names of the fields that y is predicted from."""
+        return tuple(name for name, *_ in self.inputs) or (self.x,)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class ResidualState:
 
     Attributes:
         relation: the frozen relation; only states of one relation merge.
-        rows: rows where both fields have a value (and the level is known).
+        rows: rows where all its fields have a value (and the level is known).
         total, squares: sum of the residuals and of their squares.
     """
 

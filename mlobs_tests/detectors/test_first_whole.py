@@ -97,11 +97,14 @@ def test_a_clean_window_passes_everywhere():
     assert {v.status for v in taught(40).judge(window_of(400, jfk=200), day(40))} == {"passed"}
 
 
-def test_a_constant_metric_that_moves_fails():
+def test_a_constant_metric_that_moves_fails_once_it_was_constant_for_long():
     monitor = TableMonitor()
-    for n in range(20):
+    for n in range(60):
+        if n == 20:
+            moved = of(monitor.judge(window_of(400, mean=5.5), day(n)), "mean")
+            assert (moved.status, moved.expected.learning) == ("learning", 23)
         monitor.observe(window_of(400, mean=5.0), day(n))
-    assert of(monitor.judge(window_of(400, mean=5.5), day(20)), "mean").status == "failed"
+    assert of(monitor.judge(window_of(400, mean=5.5), day(60)), "mean").status == "failed"
 
 
 def test_expected_range_of_a_constant_and_of_too_little():

@@ -43,7 +43,9 @@ TYPES = {
     "trino": ("double", "bigint", "varchar", "boolean", "timestamp(6)"),
     "clickhouse": ("Float64", "Int64", "String", "Bool", "DateTime"),
 }
-RELATION = Relation("delay", 'dep "time"', "linear", -3.0, 20.0, 900.0, 400.0, 0.5, -0.25, deviation=0.8, r2=0.7)
+RELATION = Relation(
+    "delay", 'dep "time"', "linear", -3.0, 20.0, (('dep "time"', 900.0, 400.0, 0.5),), -0.25, deviation=0.8, r2=0.7
+)
 
 
 def statements(dialect: str) -> dict[str, str]:
