@@ -17,6 +17,7 @@ import pandas as pd
 
 from mlobs.detectors import FreshnessMonitor, Range, TableMonitor, Verdict, drift_verdicts, schema_verdicts
 from mlobs.detectors.accuracy import judge_accuracy, judge_estimated, performance_name
+from mlobs.detectors.drift import REMEMBERED
 from mlobs.engines import Landing
 from mlobs.errors import DataError, MlobsError, TrainingError
 from mlobs.expectation import Expectation
@@ -58,6 +59,7 @@ class _Memory:
         recent: the newest profiles, without their segments.
         said: the feedback it was made with.
         spans: merged profiles of the reference's own time, which show how far a field strays by itself.
+        drifted: drift reported against this reference, oldest first.
     """
 
     revision: int
@@ -68,6 +70,7 @@ class _Memory:
     recent: list[tuple[Window, Profile]]
     said: tuple[Feedback, ...]
     spans: list[Profile]
+    drifted: list[Verdict]
 
 
 class Monitoring:
@@ -156,10 +159,12 @@ class Monitoring:
                 verdicts.append(_unsettled(table, drift, window, len(recent)))
             elif isinstance(drift, Drift):
                 newest = [p for _, p in recent if p.rows][-drift.windows + 1 :] if drift.windows > 1 else []
-                verdicts += drift_verdicts(
-                    reference.profile, [*newest, whole], window,
-                    table=table.id, floor=drift.floor, distance=drift.distance, history=spans,
+                told = drift_verdicts(
+                    reference.profile, [*newest, whole], window, table=table.id, floor=drift.floor,
+                    distance=drift.distance, history=spans, earlier=memory.drifted,
                 )  # fmt: skip
+                memory.drifted.extend(v for v in told if v.failed)
+                verdicts += told
             columns = dict(delivered[window].columns) if window in delivered else dict(profile.columns)
             verdicts += schema_verdicts(self._expected_columns(arrivals, window, columns), columns, table.id, window)
             verdicts.append(replace(self._cadence(table, arrivals, now), window=window))
@@ -209,6 +214,7 @@ class Monitoring:
         if kept and usable and kept.revision == self.history.revision(table.id):
             return kept
         reference, settled = self._reference(table, windows, now)
+        pinned = self.history.reference(table.id)
         past = self.history.profiles(table.id, reference.profile.fingerprint, before=first.start, last=MEMORY)
         learned = TableMonitor(
             table.id, false_alarms_per_month=table.false_alarms_per_month, cadence=table.cadence, feedback=said
@@ -217,12 +223,17 @@ class Monitoring:
         if past:
             for stored in self.history.verdicts(table.id, since=past[0][0].start, until=first.start, status="failed"):
                 failed.setdefault(stored.verdict.window, []).append(stored.verdict)
+        remembered = first.start - REMEMBERED * table.cadence
+        told = self.history.verdicts(table.id, since=remembered, until=first.start, status="failed", detector="drift")
+        drifted = [s.verdict for s in told if pinned and s.at >= pinned.pinned_at]
         recent: list[tuple[Window, Profile]] = []
         for window, profile in past:
             known = _known_newest(profile, recent)
             learned.observe(known, window, failed.get(window, ()))
             recent.append((window, replace(known, segments={})))
-        return _Memory(self.history.revision(table.id), first.start, settled, reference, learned, recent, said, [])
+        return _Memory(
+            self.history.revision(table.id), first.start, settled, reference, learned, recent, said, [], drifted
+        )
 
     # References
 

@@ -2,12 +2,14 @@
 
 A field drifts when its distance, less what two samples of one population would have anyway, exceeds an effect-size floor,
 and chance is ruled out over all fields of the table together. Null, out-of-range and unseen are bins like others.
+A level that was reported is known: a season that stays away for weeks is one report, not one a day.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +29,14 @@ FALSE_ALARM_RATE = 1e-3
 """Chance that any field of a table without drift is said to drift in one comparison."""
 TABLE_SHARE = 0.3
 """Share of a table's fields (two at least) that must drift before the table itself does."""
+TOLD = 3
+"""Windows in a row in which drift fails; after them its level is known and passes, as a lasting level of any metric does."""
+GROWN = 2.0
+"""Growth of a known level's PSI from which it fails again; other distances, which grow as its root, by the root."""
+REMEMBERED = 90
+"""Windows for which a level stays known; one that lasts longer is brought to mind once more."""
+FAR = 4.0
+"""Score of a verdict from which its distance is beyond the threshold of drift, be it known or not."""
 DISTANCES = ("psi", "jensen_shannon", "hellinger", "total_variation", "ks", "wasserstein")
 """Distances that are judged; see `mlobs.metrics.distances`. `ks` and `wasserstein` are of numeric fields' finite values."""
 
@@ -140,6 +150,7 @@ def drift_verdicts(
     floor: float = FLOOR,
     distance: str = "psi",
     history: Sequence[Any] = (),
+    earlier: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """A verdict of check `drift` per field, and one for the table; severity `warn`, since the world may have changed.
 
@@ -150,6 +161,8 @@ def drift_verdicts(
         distance: one of `DISTANCES`; it is the metric's name.
         history: profiles of earlier windows (or of earlier merged spans) that were accepted: a field that has been that
             far from the reference before is not drifting now.
+        earlier: what failed in earlier windows against the same reference (other verdicts may be among them): a field whose
+            drift was reported `TOLD` windows in a row, or has ended since, fails again only when it has grown `GROWN`-fold.
 
     Returns:
         Per field metric `distance`; with two fields or more, `drifted_fields` of the table itself, which fails when at
@@ -174,17 +187,21 @@ def drift_verdicts(
             reason = f"{name} has no rows{span} to compare with the reference"
             out.append(Verdict("learning", table, name, distance, "", at, math.nan, unknown, "none", reason, "drift"))
             continue
-        failed = found.value > found.threshold
+        far, known = found.value > found.threshold, _known(earlier, name, distance, at)
+        limit = max(found.threshold, (GROWN if distance == "psi" else math.sqrt(GROWN)) * known.value)
+        failed = found.value > limit
         if failed:
             drifted.append((found.value / found.threshold, name))
         label = "PSI" if distance == "psi" else distance.replace("_", " ")
         reason = (
-            f"the distribution of {name}{span} is {'far from' if failed else 'like'} the reference: {label}"
+            f"the distribution of {name}{span} is {'far from' if far else 'like'} the reference: {label}"
             f" {found.value:.3f}, drift above {found.threshold:.3f}; chance alone gives about {found.noise:.3f}"
         )
-        if failed:
+        if far and not failed:
+            reason += f"; known since {known.since:%Y-%m-%d}, reported again above {limit:.3f}"
+        if far:
             reason += _moved(*_counts(base, merged, name), labels=base.distribution(name)[0])
-        bounds = Range(0.0, found.threshold, min(found.noise, found.threshold))
+        bounds = Range(0.0, limit, min(found.noise, limit))
         out.append(
             Verdict(
                 "failed" if failed else "passed", table, name, distance, "", at, found.value, bounds,
@@ -192,6 +209,40 @@ def drift_verdicts(
             )
         )  # fmt: skip
     return [*out, *_table_verdict(table, at, span, drifted, len(shared))]
+
+
+def is_far(verdict: Verdict) -> bool:
+    """Whether a verdict of the check `drift` speaks of drift, newly reported or known."""
+    return verdict.failed or verdict.score > FAR
+
+
+class _Known(NamedTuple):
+    """The largest distance reported before, and since when; 0 when none was."""
+
+    value: float
+    since: datetime
+
+
+def _known(earlier: Sequence[Verdict], name: str, distance: str, at: Window) -> _Known:
+    """The level of drift that is known of a field when `at` begins."""
+    first = at.start - REMEMBERED * at.length
+    failed = sorted(
+        (
+            v
+            for v in earlier
+            if v.failed and (v.field, v.metric) == (name, distance) and first <= v.window.start < at.start
+        ),
+        key=lambda v: v.window.start,
+    )
+    # the run of windows that ends where `at` begins is still being told
+    running: list[Verdict] = []
+    for v in reversed(failed):
+        follows = running[-1].window.start if running else at.start
+        if follows - v.window.end >= at.length:
+            break
+        running.append(v)
+    told = failed if len(running) >= TOLD else failed[: len(failed) - len(running)]
+    return _Known(max((v.value for v in told), default=0.0), told[0].window.start if told else at.start)
 
 
 def _table_verdict(table: str, at: Window, span: str, drifted: list[tuple[float, str]], fields: int) -> list[Verdict]:

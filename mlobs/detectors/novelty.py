@@ -29,6 +29,7 @@ PRIORS: dict[str, float] = {
     "repeat_rate": 0.05,
     "overlap_rate": 0.05,
     "future_rate": 0.05,
+    "finer_rate": 0.05,
     "past_rate": 0.2,
     "unix_zero_rate": 0.02,
     "new_shape_rate": 0.1,

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from mlobs.detectors.drift import FAR, is_far
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import History
 from mlobs.incidents.causes import Evidence, Fall, FieldDrift, Labels, SegmentChange, VersionChange
@@ -138,13 +139,17 @@ def remembered_accuracy(history: History, model: Model, until: datetime) -> ByWi
 
 
 def _drift(history: History, tables: set[str], window: Window) -> list[FieldDrift]:
-    """The newest distance of every field that failed the drift check in the window."""
+    """The newest distance of every field that was far from the reference in the window, newly or for long."""
     newest: dict[tuple[str, str], Verdict] = {}
-    for kept in history.verdicts(since=window.start, until=window.end, status="failed", detector="drift"):
+    for kept in history.verdicts(since=window.start, until=window.end, detector="drift"):
         v = kept.verdict
-        if v.table in tables and v.field:
+        if v.table in tables and v.field and is_far(v):
             newest[v.table, v.field] = v
-    return [FieldDrift(v.table, v.field, v.value, v.expected.high) for v in newest.values()]
+    return [
+        # what is known for long passes up to a wider limit than that of drift
+        FieldDrift(v.table, v.field, v.value, v.expected.high if v.failed else FAR * v.value / v.score)
+        for v in newest.values()
+    ]
 
 
 def _deployed(history: History, model: Model) -> Mapping[str, Any]:

@@ -131,13 +131,19 @@ def _timestamp(name: str, s: TimestampState, end: datetime | None) -> Iterable[M
 
 
 def between_fields(pairs: Iterable[PairState], relations: Iterable[ResidualState]) -> Iterable[Measurement]:
-    """Metrics of twins and relations: `null_alone_rate`, `residual_mean`, `residual_std`.
+    """Metrics of twins, relations and roundings: `null_alone_rate`, `residual_mean` and `residual_std`, `finer_rate` and
+    `coarser_rate`.
 
     Residuals are in units of the reference's residual standard deviation. The segment names the other field.
     """
     for p in pairs:
         yield rate(p.field, "null_alone_rate", p.alone, p.rows, f"twin={p.twin}")
     for r in relations:
+        if r.relation.kind == "rounding":
+            yield rate(r.relation.y, "finer_rate", r.finer, r.rows)
+            if r.relation.further:
+                yield rate(r.relation.y, "coarser_rate", r.coarser, r.rows)
+            continue
         given = f"given={r.relation.x}"
         yield Measurement(r.relation.y, "residual_mean", "location", r.mean, r.rows, None, given)
         yield Measurement(r.relation.y, "residual_std", "scale", r.deviation, r.rows, None, given)

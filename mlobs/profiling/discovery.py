@@ -25,11 +25,9 @@ from mlobs.profiling.nodes import (
     counted,
     double,
     less,
-    minus,
     named,
     nested,
     number,
-    plus,
     present,
     select,
     text,
@@ -37,7 +35,7 @@ from mlobs.profiling.nodes import (
 )  # fmt: skip
 from mlobs.profiling.queries import row_hash
 from mlobs.profiling.scanning import Request, scan_of, ungrouped
-from mlobs.profiling.wide import score
+from mlobs.profiling.wide import LARGEST, ROUNDED, off_grid, score
 from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Relation
 from mlobs.states.grid import Grid
 
@@ -73,6 +71,9 @@ WORTH = 0.5
 
 ALIKE = 0.02
 """Smallest eigenvalue of the inputs' correlations: nearer to singular, their slopes would be noise."""
+
+THREE_DIGITS = 100
+"""Size in the last digit from which a field's values can lose a digit."""
 
 FINEST = 1e-4
 """Smallest residual deviation, in scores: a relation without any noise is held to this."""
@@ -299,6 +300,23 @@ def _means(
     )  # fmt: skip
 
 
+def roundings(fields: Mapping[str, FieldState]) -> tuple[Relation, ...]:
+    """The numeric fields whose values are all rounded: in another unit, or filled in by a mean, they have more decimals."""
+    found = []
+    for name, state in fields.items():
+        if (
+            isinstance(state, NumericState)
+            and state.finite >= LEAST
+            and state.grid.decimals >= 0
+            and state.low < state.high
+        ):
+            most = max(abs(state.low), abs(state.high)) * 10.0**state.grid.decimals
+            found.append(
+                Relation(name, "", "rounding", 0.0, 1.0, decimals=state.grid.decimals, further=most >= THREE_DIGITS)
+            )
+    return tuple(found[:NUMBERS])
+
+
 def decimals_of(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, int]:
     """Field -> the fewest decimals (0, 1 or 2) that all its values have; fields with more aren't there."""
     if not names:
@@ -308,9 +326,12 @@ def decimals_of(engine: Engine, base: Request, names: Sequence[str]) -> dict[str
     for at, name in enumerate(names):
         x = double(column(name))
         for digits in (0, 1, 2):
-            scaled = exp.Paren(this=times(x.copy(), number(10.0**digits)))
-            off = exp.Abs(this=minus(scaled, exp.Floor(this=plus(scaled.copy(), number(0.5)))))
-            finer = all_of([less(exp.Abs(this=x.copy()), number(1e9)), exp.GT(this=off, expression=number(1e-6))])
+            finer = all_of(
+                [
+                    less(exp.Abs(this=x.copy()), number(LARGEST)),
+                    exp.GT(this=off_grid(x, digits), expression=number(ROUNDED)),
+                ]
+            )
             projections.append(named(counted(scan.forms, finer), f"d{digits}_{at}"))
     one = engine.run(select(projections, scan.relation, scan.where)).to_pydict()
     found = {}

@@ -20,7 +20,7 @@ from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError, nearest
 from mlobs.metrics.distributions import cut
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling.discovery import companions, decimals_of, relations, twins
+from mlobs.profiling.discovery import companions, decimals_of, relations, roundings, twins
 from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
@@ -112,6 +112,7 @@ def learn(
     hashed = telling_apart(fineness)
     pairs, found = twins(engine, base, draft.fields), relations(engine, base, draft.fields, hashed)
     pairs += companions(draft.fields, pairs, found)
+    found += roundings(draft.fields)
     frames = {name: settled(draft.fields[name], frames[name]) for name in frames}
     stated = {
         "time": time, "key": key, "segments": split.fields, "past": past, "hashed": hashed,

@@ -38,6 +38,10 @@ from mlobs.profiling.queries import Scan
 from mlobs.states import BooleanState, FieldState, TimestampState, UnprofiledState
 from mlobs.states.relations import CLIP, Relation
 
+ROUNDED = 1e-6
+"""Part of the last digit by which a rounded number may be off in binary."""
+LARGEST = 1e9
+"""Magnitude from which decimals aren't looked at."""
 UNIX_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,8 +115,26 @@ def residual_text(dialect: str, relation: Relation) -> str:
     return Forms(dialect).sql(exp.Paren(this=residual(relation)))
 
 
+def off_grid(x: Node, decimals: int) -> Node:
+    """How far a value lies from its rounding to so many decimals (-1: to tens), in units of the last digit, in [0, 0.5]."""
+    scaled = exp.Paren(this=times(x.copy(), number(10.0**decimals)))
+    return exp.Abs(this=minus(scaled, exp.Floor(this=plus(scaled.copy(), number(0.5)))))
+
+
+def _rounding(relation: Relation) -> Node:
+    x = double(column(relation.y))
+    whens: list[tuple[Node, Node]] = [
+        (exp.GT(this=off_grid(x, relation.decimals), expression=number(ROUNDED)), number(1.0))
+    ]
+    if relation.further:
+        whens.append((less(off_grid(x, relation.decimals - 1), number(ROUNDED)), number(-1.0)))
+    return case((less(exp.Abs(this=x.copy()), number(LARGEST)), case(*whens, default=number(0.0))))
+
+
 def residual(relation: Relation) -> Node:
     """The residual of a row in units of the reference's deviation; NULL where a value is missing or the level unknown."""
+    if relation.kind == "rounding":
+        return _rounding(relation)
     y = score(relation.y, relation.y_centre, relation.y_scale)
     predicted: Node
     if relation.kind == "linear":

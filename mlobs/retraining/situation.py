@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlobs.detectors.accuracy import ESTIMATED, performance_name
+from mlobs.detectors.drift import is_far
 from mlobs.detectors.verdict import Verdict
 from mlobs.retraining.policy import Fault, Situation
 from mlobs.retraining.training_set import newest_mature
@@ -152,7 +154,7 @@ def _drift(
     for s in history.verdicts(model.features.id, detector="drift", since=promoted):
         v = s.verdict
         if (not important or v.field in important or not v.field) and not (promoted and v.window.start < promoted):
-            by_window.setdefault(v.window, []).append(v)
+            by_window.setdefault(v.window, []).append(replace(v, status="failed") if is_far(v) else v)
     return _row(by_window[w] for w in sorted(by_window, reverse=True))
 
 

@@ -1,4 +1,4 @@
-"""States between two fields, with what was learned frozen in them: twins that are null together, and learned relations.
+"""States of what was learned between fields, frozen in them: twins that are null together, and learned relations.
 
 A relation predicts y from one or more x on robust scores z = (value - centre) / scale of each field's grid, clipped to +-8,
 so that no outlier can own it. Its residual is kept in units of the reference's residual standard deviation.
@@ -42,23 +42,26 @@ class PairState:
 
 @dataclass(frozen=True)
 class Relation:
-    """How y follows from x in the reference; frozen.
+    """How y follows from x, or from its own rounding, in the reference; frozen.
 
     Attributes:
-        y, x: names of the fields; y is numeric, x a categorical one, or the numeric ones, joined by ", ".
+        y, x: names of the fields; y is numeric, x a categorical one, or the numeric ones, joined by ", "; "" for a rounding.
         kind: "linear" (score of y = intercept + sum of slope * score of each input) or "category" (score of y = mean of
-            the level).
+            the level), or "rounding": y has no more decimals than `decimals`. Its residual is 1 where it has more, -1 where
+            it is rounded one digit further (if that is looked at), else 0, so that total and squares give both counts.
         y_centre, y_scale: make scores of y's values.
         inputs: (name, centre, scale, slope) of each numeric x; none for a category.
         intercept: of the line.
         levels, means: the known levels and the mean score of y in each; rows of other levels have no residual.
         deviation: standard deviation of the reference's residuals, in scores; above 0.
         r2: share of y's variance that x explains in the reference.
+        decimals: of a rounding.
+        further: whether values rounded one digit further are counted, too.
     """
 
     y: str
     x: str
-    kind: Literal["linear", "category"]
+    kind: Literal["linear", "category", "rounding"]
     y_centre: float
     y_scale: float
     inputs: tuple[tuple[str, float, float, float], ...] = ()
@@ -67,11 +70,15 @@ class Relation:
     means: tuple[float, ...] = ()
     deviation: float = 1.0
     r2: float = 0.0
+    decimals: int = 0
+    further: bool = False
 
     @property
     def explaining(self) -> tuple[str, ...]:
         """Names of the fields that y is predicted from."""
-        return tuple(name for name, *_ in self.inputs) or (self.x,)
+        if self.kind == "category":
+            return (self.x,)
+        return tuple(name for name, *_ in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,16 @@ class ResidualState:
     def mean(self) -> float:
         """Mean residual; 0 in the reference, NaN without rows."""
         return self.total / self.rows if self.rows else math.nan
+
+    @property
+    def finer(self) -> int:
+        """Of a rounding: values with more decimals."""
+        return round((self.squares + self.total) / 2)
+
+    @property
+    def coarser(self) -> int:
+        """Of a rounding: values rounded one digit further."""
+        return round((self.squares - self.total) / 2)
 
     @property
     def deviation(self) -> float:

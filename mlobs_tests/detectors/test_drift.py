@@ -1,11 +1,13 @@
 """Drift on real profiles: found at once when large, by merged windows when slow, and not at all when there is none."""
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlobs.detectors import drift, drift_verdicts
-from mlobs.detectors.drift import DISTANCES, FALSE_ALARM_RATE, judged_distance
+from mlobs.detectors.drift import DISTANCES, FALSE_ALARM_RATE, is_far, judged_distance
 from mlobs.errors import SpecError
 from mlobs.metrics.distances import psi
 from mlobs.profiling import Reference, profile
@@ -87,3 +89,20 @@ def test_what_history_had_is_not_drift():
     before, now = (profile(rows(1_000, s, 0.6), reference=reference) for s in (2, 3))
     assert any(v.failed for v in drift_verdicts(reference, now, AT))
     assert not any(v.failed for v in drift_verdicts(reference, now, AT, history=[before]))
+
+
+def test_a_season_is_reported_once_and_again_only_when_it_has_grown():
+    reference = Reference.learn(rows(5_000, 1))
+    shifts = [0.0] * 3 + [0.7] * 12 + [1.4] * 6
+    earlier, failed, reasons = [], [], {}
+    for n, shift in enumerate(shifts):
+        at = AT.shifted(timedelta(days=n))
+        told = drift_verdicts(reference, profile(rows(1_000, 50 + n, shift), reference=reference), at, earlier=earlier)
+        (x0,) = [v for v in told if v.field == "x0"]
+        assert (x0.value > x0.expected.high) == x0.failed
+        assert is_far(x0) == (shift > 0)
+        reasons[n] = x0.reason
+        failed += [n] if x0.failed else []
+        earlier += told
+    assert failed == [3, 4, 5, 15, 16, 17]
+    assert "known since 2013-03-04, reported again above" in reasons[8]
