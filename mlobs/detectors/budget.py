@@ -75,7 +75,7 @@ class Budget:
         if not self.maxima:
             return np.full(len(FAMILIES), NOMINAL)
         past, spent = np.array(self.maxima[-SPAN:]), np.array(self.spent[-SPAN:])
-        calm = spent.sum(axis=1) < INCIDENT
+        calm = (spent.sum(axis=1) < INCIDENT) & np.isfinite(past).any(axis=1)
         past, spent = past[calm], spent[calm]
         limits = np.full((len(SPEND), len(FAMILIES)), NOMINAL)
         for family, share in enumerate(SHARE_OF_BUDGET):

@@ -512,5 +512,5 @@ class Learner:
             maxima[TREND] = drifting.excess[quiet].max()
         spent = np.bincount(np.where(novel, NOVELTY, columns.family)[alert], minlength=len(FAMILIES)) > 0
         spent[TREND] = drifting.failed.any()
-        if np.isfinite(maxima).any():
+        if (judged.status < LEARNING).any():
             self.budget.record(maxima, spent)
