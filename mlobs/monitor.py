@@ -380,7 +380,8 @@ class Monitoring:
         """
         if model.accuracy is None or not model.expected:
             return []
-        measured = self._measured(model, [window]).get(window, {})
+        # before its window has ended no row has a label, and segments say nothing yet
+        measured = self._measured(model, [window], segments=window.end <= now).get(window, {})
         model = self.settled(model, now)
         version = _version_of(measured)
         if not version or not measured[version][""]["expected_rows"]:
@@ -418,7 +419,9 @@ class Monitoring:
             return [window]
         return [window.shifted(-n * model.features.cadence) for n in range(FOLLOWED)]
 
-    def _measured(self, model: Model, windows: Sequence[Window]) -> dict[Window, dict[str, dict[str, AccuracyState]]]:
+    def _measured(
+        self, model: Model, windows: Sequence[Window], *, segments: bool = True
+    ) -> dict[Window, dict[str, dict[str, AccuracyState]]]:
         """window -> version -> segment -> state as labels stand; empty before there is anything to join."""
         known = {v.version: v.info for v in self.history.versions(model.name)}
         baselines = {version: info["baseline"] for version, info in known.items() if "baseline" in info}
@@ -427,7 +430,7 @@ class Monitoring:
             baselines = {} if before is None else dict.fromkeys(known, before)
         with self.engine.session():
             if self.engine.exists(model.predictions) and self.engine.exists(model.actuals):
-                return measure_accuracy_windows(self.engine, model, windows, baselines)
+                return measure_accuracy_windows(self.engine, model, windows, baselines, segments=segments)
         return {}
 
     def _previous(self, model: Model, window: Window) -> float | str | None:

@@ -172,12 +172,17 @@ def measure_accuracy(engine: Engine, model: Model, window: Window, baselines: Ma
 
 
 def measure_accuracy_windows(
-    engine: Engine, model: Model, windows: Sequence[Window], baselines: Mapping[str, Baseline]
+    engine: Engine,
+    model: Model,
+    windows: Sequence[Window],
+    baselines: Mapping[str, Baseline],
+    *,
+    segments: bool = True,
 ) -> dict[Window, ByVersion]:
-    """`measure_accuracy` of many windows in one query; windows without predictions are left out."""
+    """`measure_accuracy` of many windows in one query; windows without predictions are left out, segments when asked."""
     if not windows:
         return {}
-    query = accuracy_query(engine, model, windows, baselines)
+    query = accuracy_query(engine, model, windows, baselines, segments=segments)
     groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
     for row in engine.run(query).to_pylist():
         segment = f"{row['segment_field']}={row['segment']}" if row["segment_field"] else ""
@@ -247,7 +252,12 @@ def _cell(model: Model, row: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def accuracy_query(
-    engine: Engine, model: Model, windows: Sequence[Window], baselines: Mapping[str, Baseline]
+    engine: Engine,
+    model: Model,
+    windows: Sequence[Window],
+    baselines: Mapping[str, Baseline],
+    *,
+    segments: bool = True,
 ) -> exp.Query:
     """The query that `measure_accuracy_windows` runs, as a sqlglot tree.
 
@@ -255,7 +265,7 @@ def accuracy_query(
     actuals' time column, counts; of several predictions of one key and version the newest. The rest are counted as
     duplicates.
     """
-    columns = _Columns(engine, model)
+    columns = _Columns(engine, model, tuple(model.features.segments) if segments else ())
     joined = _joined(model, columns, windows, baselines)
     query = _summary(model.task, columns.segments).copy()
     query.args["with_"].expressions[0].set("this", joined)
@@ -307,19 +317,19 @@ def _grouped(task: Task, segment_field: str, segment: exp.Expr) -> exp.Select:
 class _Columns:
     """What the three tables hold, checked against the declaration before anything runs."""
 
-    def __init__(self, engine: Engine, model: Model) -> None:
+    def __init__(self, engine: Engine, model: Model, segments: tuple[str, ...]) -> None:
         from mlobs.engines import Source
         from mlobs.engines.column_types import kind_of
 
         self.forms: Forms = engine.forms
         self.types: dict[str, dict[str, str]] = {}
         self.kinds: dict[str, dict[str, Any]] = {}
-        roles = ["predictions", "actuals"] + (["features"] if model.features.segments else [])
+        roles = ["predictions", "actuals"] + (["features"] if segments else [])
         for role in roles:
             self.types[role] = engine.columns(Source.table(model.tables[role].path))
             self.kinds[role] = {name: kind_of(text, engine.dialect) for name, text in self.types[role].items()}
         self.versioned = model.version in self.types["predictions"]
-        self.segments = tuple(model.features.segments)
+        self.segments = segments
         self._need(model, "predictions", (*model.predictions.keys, model.predictions.time, model.prediction))
         self._need(model, "actuals", (*model.actuals.keys, model.actuals.time, model.actual))
         if self.segments:

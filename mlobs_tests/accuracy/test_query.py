@@ -57,6 +57,8 @@ def test_three_rows_one_of_them_without_a_label(scene: Scene) -> None:
     }
     assert found["1"]["origin=EWR"] == AccuracyState("regression", predictions=1)
     assert found["1"]["origin=JFK"] == whole + AccuracyState("regression", predictions=-1)
+    alone = measure_accuracy_windows(engine, model, [DAY_ONE], {"1": 6.0}, segments=False)
+    assert alone == {DAY_ONE: {"1": {"": whole}}}
 
 
 def test_nothing_predicted_is_nothing_measured(scene: Scene) -> None:
