@@ -17,7 +17,7 @@ import pandas as pd
 
 from mlobs.detectors import FreshnessMonitor, Range, TableMonitor, Verdict, drift_verdicts, schema_verdicts
 from mlobs.detectors.accuracy import judge_accuracy, judge_estimated, performance_name
-from mlobs.detectors.drift import REMEMBERED
+from mlobs.detectors.drift import REMEMBERED, Floats, distances_of
 from mlobs.engines import Landing
 from mlobs.errors import DataError, MlobsError, TrainingError
 from mlobs.expectation import Expectation
@@ -58,7 +58,8 @@ class _Memory:
         settled: whether the reference stays; False while too few windows are known.
         recent: the newest profiles, without their segments.
         said: the feedback it was made with.
-        spans: merged profiles of the reference's own time, which show how far a field strays by itself.
+        strayed: field -> distances of spans of the reference's own time from it: how far the field strays by itself. None
+            before they are known.
         drifted: drift reported against this reference, oldest first.
     """
 
@@ -69,7 +70,7 @@ class _Memory:
     learned: TableMonitor
     recent: list[tuple[Window, Profile]]
     said: tuple[Feedback, ...]
-    spans: list[Profile]
+    strayed: Mapping[str, Floats] | None
     drifted: list[Verdict]
 
 
@@ -144,9 +145,10 @@ class Monitoring:
             profiles = profile_windows(self.engine, table, ordered, reference)
         monitors = monitors_of(self.models, table)
         drift = monitors.get("drift")
-        spans: list[Profile] = []
-        if isinstance(drift, Drift) and memory.settled:
-            spans = memory.spans or _spans(reference, [*recent, *profiles.items()], drift.windows)
+        strayed = memory.strayed
+        if strayed is None and isinstance(drift, Drift) and memory.settled:
+            spans = _spans(reference, [*recent, *profiles.items()], drift.windows)
+            strayed = distances_of(reference, spans, drift.distance) if spans else None
         arrivals = self.history.arrivals(table.id)
         delivered = {arrival.window: arrival for arrival in arrivals}
         result: dict[Window, list[Verdict]] = {}
@@ -161,7 +163,7 @@ class Monitoring:
                 newest = [p for _, p in recent if p.rows][-drift.windows + 1 :] if drift.windows > 1 else []
                 told = drift_verdicts(
                     reference.profile, [*newest, whole], window, table=table.id, floor=drift.floor,
-                    distance=drift.distance, history=spans, earlier=memory.drifted,
+                    distance=drift.distance, strayed=strayed, earlier=memory.drifted,
                 )  # fmt: skip
                 memory.drifted.extend(v for v in told if v.failed)
                 verdicts += told
@@ -178,7 +180,7 @@ class Monitoring:
             self._memory.pop(table.id, None)  # what was learned ends before windows that are known: read again
         else:
             self._memory[table.id] = replace(
-                memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:], spans=spans
+                memory, revision=revision, through=ordered[-1].end, recent=recent[-MEMORY:], strayed=strayed
             )
         return result
 
@@ -232,7 +234,7 @@ class Monitoring:
             learned.observe(known, window, failed.get(window, ()))
             recent.append((window, replace(known, segments={})))
         return _Memory(
-            self.history.revision(table.id), first.start, settled, reference, learned, recent, said, [], drifted
+            self.history.revision(table.id), first.start, settled, reference, learned, recent, said, None, drifted
         )
 
     # References

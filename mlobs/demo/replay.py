@@ -26,7 +26,7 @@ from mlobs.project import Project
 from mlobs.windows import DAY, instant
 
 if TYPE_CHECKING:
-    from mlobs.orchestration.replay import Run
+    from mlobs.orchestration.replay import Replay, Run
 
 MODEL, SECOND = "arrival_delay", "late_arrival"
 FAMILY = f"{MODEL}_family"
@@ -138,11 +138,8 @@ def _no_progress(done: int, of: int, what: str) -> None:
     """Says nothing."""
 
 
-def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progress = _no_progress) -> Result:
+def replay(folder: Path, last: date, *, progress: Progress = _no_progress) -> Result:
     """Replay up to `last`, in a fresh `folder`.
-
-    Args:
-        scripted: with the scripted faults.
 
     Raises:
         DataError: the data package is missing.
@@ -172,23 +169,13 @@ def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progres
         demo = project(folder, clock)
         runs = Replay(definitions(demo), instance)
         result = Result(demo, FIRST_DAY, last, messages=messages)
-        warehouse = connect(demo.placed(demo.warehouse))
-        clock.set(instant(FIRST_DAY))
-        progress(0, steps, "January to March: history")
-        first, before = YEAR_START.isoformat(), (FIRST_DAY - DAY).isoformat()
-        result.note(FIRST_DAY, runs.run(f"{FAMILY}_backfill", partition=first, through=before))
-        progress(1, steps, "January to March: first versions")
-        for name in (MODEL, SECOND):
-            result.note(FIRST_DAY, runs.run(f"{name}_retrain"))
-        if any(not run.success for _, run in result.runs):
-            raise TrainingError(
-                "the replay can't start: " + "; ".join(f for _, run in result.runs for f in run.failures)
-            )
-        for number in range(days):
-            day = FIRST_DAY + timedelta(days=number)
-            progress(2 + number, steps, f"{day:%d %B}")
-            clock.set(instant(day) + MORNING)
-            with warehouse.session():  # opened once a morning, since all its runs are made by this one process
+        # opened once, since all runs are made by this one process
+        with connect(demo.placed(demo.warehouse)).session():
+            _history(runs, result, clock, lambda done, what: progress(done, steps, what))
+            for number in range(days):
+                day = FIRST_DAY + timedelta(days=number)
+                progress(2 + number, steps, f"{day:%d %B}")
+                clock.set(instant(day) + MORNING)
                 for name in MORNING_ROUND:
                     for run in runs.tick(name).runs:
                         result.note(day, run)
@@ -196,3 +183,21 @@ def replay(folder: Path, last: date, *, scripted: bool = True, progress: Progres
         progress(steps, steps, "done")
     result.seconds = time.monotonic() - started
     return result
+
+
+def _history(runs: Replay, result: Result, clock: ReplayClock, progress: Callable[[int, str], None]) -> None:
+    """January to March: what is delivered, and the first versions.
+
+    Raises:
+        TrainingError: it could not be loaded, or a version not be trained.
+    """
+    clock.set(instant(FIRST_DAY))
+    progress(0, "January to March: history")
+    first, before = YEAR_START.isoformat(), (FIRST_DAY - DAY).isoformat()
+    result.note(FIRST_DAY, runs.run(f"{FAMILY}_backfill", partition=first, through=before))
+    progress(1, "January to March: first versions")
+    for name in (MODEL, SECOND):
+        result.note(FIRST_DAY, runs.run(f"{name}_retrain"))
+    failures = [failure for _, run in result.runs for failure in run.failures]
+    if any(not run.success for _, run in result.runs):
+        raise TrainingError(f"the replay can't start: {'; '.join(failures)}")

@@ -66,16 +66,14 @@ class Source:
 
     Args:
         clock: tells when it is asked: on its day a scripted fault is delivered, later the corrected rows.
-        scripted: False leaves the faults out.
     """
 
-    def __init__(self, clock: Callable[[], datetime], *, scripted: bool = True) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
-        self.scripted = scripted
 
     def features(self, window: Window) -> pd.DataFrame:
         rows = flights.rows_of(flights.load().features, window)
-        fault = fault_on(window.start.date()) if self.scripted else None
+        fault = fault_on(window.start.date())
         if fault is None or self.clock() >= window.end:
             return rows
         return broken(fault, rows, window)

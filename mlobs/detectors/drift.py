@@ -8,7 +8,7 @@ A level that was reported is known: a season that stays away for weeks is one re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -149,7 +149,7 @@ def drift_verdicts(
     table: str = "",
     floor: float = FLOOR,
     distance: str = "psi",
-    history: Sequence[Any] = (),
+    strayed: Mapping[str, Floats] | None = None,
     earlier: Sequence[Verdict] = (),
 ) -> list[Verdict]:
     """A verdict of check `drift` per field, and one for the table; severity `warn`, since the world may have changed.
@@ -159,8 +159,8 @@ def drift_verdicts(
         profiles: the profile of the window, or those of the newest windows, which are merged: slow drift shows in them.
         window: the newest of these windows.
         distance: one of `DISTANCES`; it is the metric's name.
-        history: profiles of earlier windows (or of earlier merged spans) that were accepted: a field that has been that
-            far from the reference before is not drifting now.
+        strayed: field -> distances of earlier windows that were accepted (`distances_of`): a field that has been that far
+            from the reference before is not drifting now.
         earlier: what failed in earlier windows against the same reference (other verdicts may be among them): a field whose
             drift was reported `TOLD` windows in a row, or has ended since, fails again only when it has grown `GROWN`-fold.
 
@@ -179,9 +179,8 @@ def drift_verdicts(
     out: list[Verdict] = []
     drifted = []
     for name in shared:
-        found = _measured(
-            base, merged, name, distance, fields=len(shared), floor=floor, past=_past(base, history, name, distance)
-        )
+        past = strayed.get(name) if strayed else None
+        found = _measured(base, merged, name, distance, fields=len(shared), floor=floor, past=past)
         if math.isnan(found.value):
             unknown = Range(-math.inf, math.inf, math.nan, 1)
             reason = f"{name} has no rows{span} to compare with the reference"
@@ -209,6 +208,20 @@ def drift_verdicts(
             )
         )  # fmt: skip
     return [*out, *_table_verdict(table, at, span, drifted, len(shared))]
+
+
+def distances_of(reference: Any, profiles: Sequence[Any], distance: str = "psi") -> dict[str, Floats]:
+    """Field -> its finite distances from the reference in each of the profiles (of windows, or of merged spans of them)."""
+    base = getattr(reference, "profile", reference)
+    found: dict[str, Floats] = {}
+    for name, state in base.fields.items():
+        values = [
+            state_distance(state, p.fields[name], distance)
+            for p in profiles
+            if name in p.fields and p.fields[name].kind == state.kind
+        ]
+        found[name] = np.array([v for v in values if math.isfinite(v)])
+    return found
 
 
 def is_far(verdict: Verdict) -> bool:
@@ -258,15 +271,6 @@ def _table_verdict(table: str, at: Window, span: str, drifted: list[tuple[float,
             Range(0.0, float(most) - 0.5, 0.0), "warn" if failed else "none", reason, "drift", 4.0 * len(drifted) / most,
         )
     ]  # fmt: skip
-
-
-def _past(base: Any, history: Sequence[Any], name: str, distance: str) -> Floats | None:
-    values = [
-        _measured(base, p, name, distance).value
-        for p in history
-        if name in p.fields and p.fields[name].kind == base.fields[name].kind
-    ]
-    return np.array([v for v in values if math.isfinite(v)]) if values else None
 
 
 def _moved(reference: Floats, current: Floats, labels: Sequence[str]) -> str:

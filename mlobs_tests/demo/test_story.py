@@ -49,13 +49,6 @@ def test_the_next_day_the_delivery_is_right(fault: Fault) -> None:
     assert rows.equals(flights.rows_of(flights.load().features, day))
 
 
-def test_without_the_script_the_year_is_as_it_was() -> None:
-    fault = NAMES[NEGATIVE]
-    day = Window(instant(fault.first), instant(fault.first) + DAY)
-    rows = Source(lambda: day.start, scripted=False).features(day)
-    assert rows.equals(flights.rows_of(flights.load().features, day))
-
-
 def test_days_around_a_fault_have_none() -> None:
     for fault in FAULTS:
         assert fault_on(fault.first - timedelta(days=1)) is None

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlobs.detectors import drift, drift_verdicts
-from mlobs.detectors.drift import DISTANCES, FALSE_ALARM_RATE, is_far, judged_distance
+from mlobs.detectors.drift import DISTANCES, FALSE_ALARM_RATE, distances_of, is_far, judged_distance
 from mlobs.errors import SpecError
 from mlobs.metrics.distances import psi
 from mlobs.profiling import Reference, profile
@@ -88,7 +88,9 @@ def test_what_history_had_is_not_drift():
     reference = Reference.learn(rows(5_000, 1))
     before, now = (profile(rows(1_000, s, 0.6), reference=reference) for s in (2, 3))
     assert any(v.failed for v in drift_verdicts(reference, now, AT))
-    assert not any(v.failed for v in drift_verdicts(reference, now, AT, history=[before]))
+    strayed = distances_of(reference, [before])
+    assert strayed["x0"].shape == (1,)
+    assert not any(v.failed for v in drift_verdicts(reference, now, AT, strayed=strayed))
 
 
 def test_a_season_is_reported_once_and_again_only_when_it_has_grown():
