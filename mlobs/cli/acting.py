@@ -300,7 +300,7 @@ def train(
             }
         )
     else:
-        answer = "is the champion" if outcome.promoted else "was refused"
+        answer = "is the champion" if outcome.promoted else "does not serve"
         output.say(f"{chosen.name}: version {outcome.version.version} {answer}: {outcome.reason}")
     if not outcome.promoted:
         raise typer.Exit(output.CHECKS_FAILED)

@@ -36,15 +36,16 @@ MEANS = {
     "hold": "the model would be trained again, but not on broken data",
     "wait": "the model would be trained again, but not yet",
     "retrain": "a challenger was trained",
-    "promoted": "the new version is better on held-out days, and is deployed",
-    "refused": "the new version is no better, and the old one stays",
+    "shadow": "the new version is better on held-out days, and is watched on new ones before it serves",
+    "promoted": "the new version is better, and is deployed",
+    "refused": "the new version is not surely better, and the old one stays",
 }
 """What the words of the table mean, for who sees it the first time."""
 
 AROUND = 14
 """Days before and after a new version over which errors are compared."""
 STYLES = {"fault": "red", "fell": "red", "alert": "red", "blocked": "yellow", "recovered": "green", "hold": "yellow"} | {
-    "wait": "dim", "retrain": "cyan", "promoted": "bold green", "refused": "magenta",
+    "wait": "dim", "retrain": "cyan", "shadow": "cyan", "promoted": "bold green", "refused": "magenta",
 }  # fmt: skip
 
 
@@ -87,9 +88,10 @@ def events(result: Result, history: History) -> list[Event]:
     found += _decisions(result, history)
     for name, prefix in ((MODEL, ""), (SECOND, f"{SECOND}: ")):
         for version in history.versions(name):
-            what = "promoted" if version.info.get("promoted") else "refused"
-            text = prefix + str(version.info.get("verdict", ""))
-            found.append(Event(version.at.date(), what, text, version.version))
+            told = [(version.decided, str(version.fate), version.info["verdict"])]
+            if "won" in version.info:
+                told.insert(0, (version.at, "shadow", version.info["won"]))
+            found += [Event(at.date(), what, prefix + said, version.version) for at, what, said in told]
     for model in result.project.models:
         found += _falls(model, history, "" if model.name == MODEL else f"{model.name}: ")
     order = list(STYLES)
@@ -129,7 +131,8 @@ def _decisions(result: Result, history: History) -> list[Event]:
         last = ("", "")
         for decision in history.decisions(name):
             said = (decision.answer, decision.trigger)
-            if said != last and decision.at.date() <= result.last and decision.trigger:
+            telling = decision.trigger not in ("", "shadow")  # a time in shadow is told with its version
+            if said != last and decision.at.date() <= result.last and telling:
                 found.append(Event(decision.at.date(), decision.answer, prefix + decision.reason))
             last = said
     return found

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from mlobs.detectors.verdict import Verdict
-from mlobs.windows import Window
+from mlobs.windows import Window, instant
 
 FeedbackKind = Literal["expected", "mute", "maintenance", "calendar"]
 """`expected`: this was fine, learn it. `mute`: say nothing of it. `maintenance`: a window in which nothing is judged by
@@ -87,12 +87,27 @@ class StoredDecision:
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """A trained version of a model and what is known of its training."""
+    """A trained version of a model, when it was trained, and what is known of its training."""
 
     model: str
     version: str
     at: datetime
     info: Mapping[str, Any]
+
+    @property
+    def fate(self) -> Literal["promoted", "refused", "shadow", ""]:
+        """What was decided on it when it was trained or watched; "" where that isn't known."""
+        if self.info.get("shadow"):
+            return "shadow"
+        if "promoted" not in self.info:
+            return ""
+        return "promoted" if self.info["promoted"] else "refused"
+
+    @property
+    def decided(self) -> datetime:
+        """When that was decided: at its training, or after its time in shadow."""
+        said = self.info.get("decided")
+        return instant(said) if said else self.at
 
 
 @dataclass(frozen=True)

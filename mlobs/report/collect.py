@@ -296,7 +296,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _decisions(model: Model, history: History, since: datetime, now: datetime) -> tuple[DecisionLine, ...]:
-    """Newest first, refused challengers among them; an answer that is only repeated is one line with its first day."""
+    """Newest first, with challengers refused or watched; an answer that is only repeated is one line with its first day."""
     lines: list[DecisionLine] = []
     for stored in history.decisions(model.name, since=since):
         line = DecisionLine(stored.at, stored.answer, stored.reason, stored.trigger)
@@ -304,9 +304,12 @@ def _decisions(model: Model, history: History, since: datetime, now: datetime) -
         if stored.at <= now and not repeated:
             lines.append(line)
     for version in history.versions(model.name):
-        if since <= version.at <= now and version.info.get("promoted") is False:
-            reason = f"version {version.version}: {version.info.get('verdict', 'not better')}"
-            lines.append(DecisionLine(version.at, "refused", reason, str(version.info.get("trigger", ""))))
+        info, trigger = version.info, str(version.info.get("trigger", ""))
+        if info.get("won") and since <= version.at <= now:
+            lines.append(DecisionLine(version.at, "shadow", f"version {version.version}: {info['won']}", trigger))
+        if version.fate in ("refused", "shadow") and since <= version.decided <= now:
+            reason = f"version {version.version}: {info.get('verdict', 'not better')}"
+            lines.append(DecisionLine(version.decided, version.fate, reason, trigger))
     lines.sort(key=lambda line: line.at, reverse=True)
     return tuple(lines[:MAX_DECISIONS])
 
@@ -458,6 +461,7 @@ def _retraining_glance(decisions: Sequence[DecisionLine]) -> Glance:
         "hold": ("warn", "held"),
         "wait": ("pending", "waiting"),
         "refused": ("warn", "refused"),
+        "shadow": ("pending", "in shadow"),
     }
     state, word = states.get(newest.answer, ("passed", ""))
     return Glance("Retraining", state, newest.answer, f"{wording.moment(newest.at)}: {newest.reason}", word)

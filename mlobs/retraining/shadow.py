@@ -55,6 +55,7 @@ def conclude(
     )
     verdict = f"{comparison.reason}, watched in shadow"
     info = {**stored.info, "shadow": "", "promoted": comparison.promote, "verdict": verdict}
+    info |= {"won": stored.info["verdict"], "decided": now.isoformat()}
     if comparison.promote:
         version = tracking.promote(version, by=by, reason=verdict, at=now)
         history.save_version(model.name, version.version, stored.at, info)

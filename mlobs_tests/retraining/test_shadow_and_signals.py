@@ -47,6 +47,7 @@ def shadowed(engine: Engine, history: History, tracking: Tracking, back: int | N
     outcome = retrain(monitoring, tracking, model, day(36).start, trigger="accuracy")
     assert not outcome.promoted
     assert outcome.reason.startswith("shadow: mae")
+    assert [v.fate for v in history.versions("delays")] == ["promoted", "shadow"]
     return model, monitoring
 
 
@@ -70,7 +71,10 @@ def test_a_winner_serves_only_if_it_wins_on_new_windows_too(
     assert serving is not None
     assert (serving.version, tracking.challenger("delays")) == (champion, None)
     assert outcome.reason.endswith("watched in shadow")
-    assert [v.info["promoted"] for v in history.versions("delays")] == [True, champion == "2"]
+    _, second = history.versions("delays")
+    assert (second.at, second.decided) == (day(36).start, day(41).start)
+    assert second.fate == ("promoted" if champion == "2" else "refused")
+    assert second.info["won"].startswith("shadow: mae")
     assert answer(model, history, 41).trigger == ""
     with pytest.raises(TrainingError, match="no version is watched in shadow"):
         retrain(monitoring, tracking, model, day(41).start, trigger="shadow")
