@@ -6,12 +6,10 @@ schedule and the real sensors are evaluated against the real instance, and the r
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -117,19 +115,6 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Garbage is collected seldom: a process that has imported Dagster and MLflow spends a tenth of its time on it."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
 Progress = Callable[[int, int, str], None]
 """Called with (steps done, steps in all, what comes next)."""
 
@@ -165,7 +150,7 @@ def replay(folder: Path, last: date, *, progress: Progress = _no_progress) -> Re
     clock = ReplayClock(folder / "clock.json")
     days = (last - FIRST_DAY).days + 1
     steps = days + 2
-    with receiver() as messages, dg.DagsterInstance.get() as instance, fast_storage(instance), _rare_collections():
+    with receiver() as messages, dg.DagsterInstance.get() as instance, fast_storage(instance):
         demo = project(folder, clock)
         runs = Replay(definitions(demo), instance)
         result = Result(demo, FIRST_DAY, last, messages=messages)
