@@ -401,13 +401,7 @@ class Measured:
         with self.database.read() as connection:
             for table in (tables.accuracy_past, tables.accuracy):
                 c = table.c
-                query = select(table).where(c.model == model, c.segment == segment)
-                if since is not None:
-                    query = query.where(c.window_end > since)
-                if until is not None:
-                    query = query.where(c.window_start < until)
-                if version is not None:
-                    query = query.where(c.version == version)
+                query = select(table).where(c.model == model, c.segment == segment, *_within(c, since, until, version))
                 for r in connection.execute(query):
                     gone = r.superseded_at if table is tables.accuracy_past else None
                     found.append((window_of(r.window_start, r.window_end), r.version, r.payload, r.at, gone))
@@ -433,13 +427,8 @@ class Measured:
         version: str | None,
     ) -> list[tuple[Window, str, bytes, str]]:
         c = tables.accuracy.c
-        query = select(c.window_start, c.window_end, c.version, c.payload, c.segment).where(c.model == model, which)
-        if since is not None:
-            query = query.where(c.window_end > since)
-        if until is not None:
-            query = query.where(c.window_start < until)
-        if version is not None:
-            query = query.where(c.version == version)
+        query = select(c.window_start, c.window_end, c.version, c.payload, c.segment)
+        query = query.where(c.model == model, which, *_within(c, since, until, version))
         query = query.order_by(c.window_start, c.window_end, c.version, c.segment)
         with self.database.read() as connection:
             rows = connection.execute(query).all()
@@ -449,6 +438,18 @@ class Measured:
 def _revision(connection: Connection, table: str) -> int:
     c = tables.revisions.c
     return int(connection.scalar(select(func.coalesce(func.max(c.revision), 0)).where(c.table_name == table)) or 0)
+
+
+def _within(c: Any, since: datetime | None, until: datetime | None, version: str | None) -> list[ColumnElement[bool]]:
+    """What keeps the rows of windows that overlap [since, until), and of one version; None keeps all."""
+    found = []
+    if since is not None:
+        found.append(c.window_end > since)
+    if until is not None:
+        found.append(c.window_start < until)
+    if version is not None:
+        found.append(c.version == version)
+    return found
 
 
 def _pins(name: str) -> Any:
