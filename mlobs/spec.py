@@ -381,8 +381,9 @@ class Retraining:
         margin: relative improvement of the error the challenger must show to be promoted.
         confidence: one-sided confidence with which it must be better by the margin.
         shadow: windows that a challenger which won the comparison is first watched on, beside the champion that goes on
-            serving; it is promoted if it wins on these too. They come after its training and were not chosen by the
-            champion's failure, so chance favours neither. 0 promotes at once.
+            serving; it is promoted if its error is lower by the margin on these too (the confidence was shown before).
+            They come after its training and were not chosen by the champion's failure, so chance favours neither.
+            0 promotes at once.
         folds: time-ordered cross-validation folds.
         hold_windows: a data fault within this many newest windows of the training set holds retraining; older
             faulty windows are left out of the training set and named.

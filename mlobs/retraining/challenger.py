@@ -196,11 +196,18 @@ def compare(
     metric: str,
     champion: Sequence[tuple[Window, AccuracyState]],
     challenger: Sequence[tuple[Window, AccuracyState]],
+    *,
+    confirming: bool = False,
 ) -> Comparison:
     """Paired by window: is the challenger's error lower by the margin, with the policy's one-sided confidence?
 
     Null hypothesis: improvement = 1 - challenger error / champion error <= margin. Statistic: t over windows, the standard
     error a delete-one-window jackknife of the ratio, so hard days weigh on both alike.
+
+    Args:
+        confirming: the confidence was shown before, on windows that called for the training; on these new ones, which
+            nobody chose, the improvement itself must exceed the margin. To ask for the confidence twice would ask for more
+            than the policy states.
     """
     old, new = dict(champion), dict(challenger)
     windows = tuple(sorted(set(old) & set(new)))
@@ -212,14 +219,16 @@ def compare(
     task = next(iter(old.values())).task if old else "regression"
     old_error = error(AccuracyState.merge(task, (old[w] for w in windows)), metric)
     new_error = error(AccuracyState.merge(task, (new[w] for w in windows)), metric)
-    promote = len(windows) >= least and low > policy.margin
-    said = f"{metric} {new_error:.3g} against the champion's {old_error:.3g} on {len(windows)} held-out windows"
+    promote = len(windows) >= least and (improvement.value if confirming else low) > policy.margin
+    kind = "new" if confirming else "held-out"
+    said = f"{metric} {new_error:.3g} against the champion's {old_error:.3g} on {len(windows)} {kind} windows"
     if not windows:
         reason = "refused: no window has come since the champion's training to compare them on"
     elif len(windows) < least:
         reason = f"refused: {said}, at least {least} are needed to tell"
     else:
-        change = f"improvement {improvement.value:+.1%}, at least {low:+.1%} with {policy.confidence:.0%} confidence"
+        sure = "" if confirming else f", at least {low:+.1%} with {policy.confidence:.0%} confidence"
+        change = f"improvement {improvement.value:+.1%}{sure}"
         asked = f"a margin of {policy.margin:.0%} is asked for"
         reason = f"{'promoted' if promote else 'refused'}: {said} ({change}; {asked})"
     return Comparison(windows, metric, old_error, new_error, improvement, low, high, promote, reason)

@@ -52,6 +52,7 @@ def conclude(
         watched_error(model.task, model.accuracy.metric if model.accuracy else None),
         score_windows(model, data, tracking.load(champion), windows, None),
         score_windows(model, data, tracking.load(version), windows, None),
+        confirming=True,
     )
     verdict = f"{comparison.reason}, watched in shadow"
     info = {**stored.info, "shadow": "", "promoted": comparison.promote, "verdict": verdict}

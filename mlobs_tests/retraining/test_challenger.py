@@ -309,6 +309,25 @@ def test_comparison_is_paired_by_window(
     assert compare(policy, "mae", _days(champion), _days(challenger)).promote is promote
 
 
+@pytest.mark.parametrize(
+    ("challenger", "margin", "promote"),
+    [
+        ([21.0, 38.0] * 5, 0.0, True),  # better on average, on windows that nobody chose
+        ([21.0, 38.0] * 5, 0.02, False),  # by 1.7%, where 2% were asked for
+        ([20.0, 40.0] * 5, 0.0, False),
+        ([10.0, 20.0] * 2, 0.0, False),  # too few windows to tell
+    ],
+)
+def test_what_was_shown_with_confidence_is_confirmed_by_a_lower_error(
+    challenger: list[float], margin: float, promote: bool
+) -> None:
+    champion = ([20.0, 40.0] * 5)[: len(challenger)]
+    policy = Retraining(margin=margin, confidence=0.95)
+    comparison = compare(policy, "mae", _days(champion), _days(challenger), confirming=True)
+    assert comparison.promote is promote
+    assert "confidence" not in comparison.reason
+
+
 def test_chance_alone_promotes_no_more_often_than_stated() -> None:
     generator = np.random.default_rng(11)
     promoted = 0
