@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mlobs.errors import AlertError, nearest
 
-SEVERITIES = ("warn", "error")
+SEVERITIES = ("warn", "error", "critical")
 CHANGES = ("opened", "worse", "reopened", "resolved")
 
 
@@ -25,7 +25,7 @@ class Route:
         url_env: name of the environment variable that holds the receiver's Apprise URL ("slack://...",
             "mailto://...", "pagerduty://...", "json://..."). Its value is read when a message is sent, and is never
             written down.
-        severity: the least severity it is told of.
+        severity: the least severity it is told of: `warn`, `error` or `critical`.
         owners: only incidents that touch something owned by one of these; empty means all.
         tags: only incidents that touch something with one of these tags ("key" or "key=value"); empty means all.
         changes: which changes it is told of.

@@ -63,7 +63,7 @@ def _apprise() -> Any:
 def _kind(notes: Sequence[Note]) -> str:
     if all(n.change == "resolved" for n in notes):
         return "success"
-    return "failure" if any(n.incident.severity == "error" for n in notes) else "warning"
+    return "failure" if any(n.incident.severity != "warn" for n in notes) else "warning"
 
 
 def _format(receiver: Any) -> Format:

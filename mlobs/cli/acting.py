@@ -100,7 +100,7 @@ def _file(opened: Opened, now: datetime) -> None:
     """Groups what failed into incidents; what is said of it is sent by the alerts sensor, not from here."""
     from mlobs.incidents import update
 
-    update(opened.history, opened.project.lineage(), now)
+    update(opened.history, opened.project.lineage(), now, models=opened.project.models)
 
 
 def _tell(verdicts: Sequence[Verdict], json: bool) -> None:

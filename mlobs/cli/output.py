@@ -22,6 +22,7 @@ PIPED_WIDTH = 160
 STYLES = {
     "passed": "green",
     "failed": "bold red",
+    "critical": "bold white on red",
     "error": "bold red",
     "warn": "yellow",
     "warning": "yellow",

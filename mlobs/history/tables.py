@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 
 from mlobs.windows import Window, instant
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of a table; a database with a higher number comes from a newer mlobs."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -307,6 +307,7 @@ incident_members = Table(
     _required("severity"),
     Column("score", Number),
     _required("reason"),
+    Column("beyond", Number),
     _required("failing", Boolean),
     Index("incident_members_by_place", "table_name", "window_start", "field", "metric"),
 )

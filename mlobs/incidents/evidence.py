@@ -101,7 +101,7 @@ def gather_promised(
     metric = watched_error(model.task, model.accuracy.metric if model.accuracy else None)
     states = [s for w, s in remembered_accuracy(history, model, window.end).items() if w.start >= window.start]
     states = [s for s in states if s.labelled]
-    info = _deployed(history, model)
+    info = deployed(history, model.name)
     promised, baseline = info.get("cv_error"), (info.get("metrics") or {}).get(f"cv_naive_{metric}")
     if not states or not isinstance(promised, (int, float)):
         return None
@@ -152,16 +152,16 @@ def _drift(history: History, tables: set[str], window: Window) -> list[FieldDrif
     ]
 
 
-def _deployed(history: History, model: Model) -> Mapping[str, Any]:
-    """What is known of the training of the deployed version; of the newest one when none is deployed."""
-    champion = history.champion(model.name)
-    versions = history.versions(model.name)
+def deployed(history: History, model: str) -> Mapping[str, Any]:
+    """What is known of the training of a model's deployed version; of the newest one when none is deployed."""
+    champion = history.champion(model)
+    versions = history.versions(model)
     chosen = [v for v in versions if champion is None or v.version == champion.version] or versions
     return chosen[-1].info if chosen else {}
 
 
 def _importances(history: History, model: Model) -> Mapping[str, float]:
-    found = _deployed(history, model).get("importances")
+    found = deployed(history, model.name).get("importances")
     return {str(name): float(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 

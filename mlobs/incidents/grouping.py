@@ -20,7 +20,8 @@ from mlobs.windows import Window
 GAP = 1
 """Passing windows between two failures of one metric that still count as one episode."""
 
-RANK: Mapping[str, int] = {"none": 0, "warn": 1, "error": 2}
+RANK: Mapping[str, int] = {"none": 0, "warn": 1, "error": 2, "critical": 3}
+"""How bad verdicts are, up to `error`, and incidents, up to `critical`."""
 
 PERFORMANCE = ".performance"
 """What the name of a model's accuracy ends with, where other verdicts name a table."""

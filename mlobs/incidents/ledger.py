@@ -5,6 +5,7 @@ No judging here: `lifecycle` decides what becomes of an incident.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -186,6 +187,7 @@ def save_members(history: History, connection: Connection, incident_id: int, mem
                 "severity": m.severity,
                 "score": m.score,
                 "reason": m.reason,
+                "beyond": m.beyond,
                 "failing": m.failing,
             }
             for m in members
@@ -249,8 +251,18 @@ def _row(incident: Incident) -> dict[str, Any]:
         "announced": incident.announced,
         "acknowledged_by": incident.acknowledged_by,
         "touched": incident.touched.plain(),
-        "strands": [[*s.key, _micro(s.start), _micro(s.end), s.severity, s.score, s.reason] for s in incident.strands],
+        "strands": [_plain(s) for s in incident.strands],
     }
+
+
+def _plain(s: Strand) -> list[Any]:
+    return [*s.key, _micro(s.start), _micro(s.end), s.severity, s.score, s.reason, s.beyond]
+
+
+def _strand(plain: Sequence[Any]) -> Strand:
+    """A strand as it was kept; one of an older mlobs doesn't say how far out of range it was."""
+    start, end, *rest = plain[len(Key._fields) :]
+    return Strand(Key(*plain[: len(Key._fields)]), _instant(start), _instant(end), *rest)
 
 
 def _incident(row: Row[Any]) -> Incident:
@@ -272,10 +284,7 @@ def _incident_of(row: Mapping[str, Any]) -> Incident:
         acknowledged_by=row["acknowledged_by"],
         announced=row["announced"],
         touched=Touched.of(row["touched"]),
-        strands=tuple(
-            Strand(Key(*key), _instant(start), _instant(end), severity, score, reason)
-            for *key, start, end, severity, score, reason in row["strands"]
-        ),
+        strands=tuple(map(_strand, row["strands"])),
     )
 
 
@@ -294,5 +303,6 @@ def _member(row: Row[Any]) -> Member:
         row.severity,
         row.score,
         row.reason,
+        1.0 if math.isnan(row.beyond) else row.beyond,  # an older mlobs didn't say
         row.failing,
     )

@@ -17,10 +17,13 @@ from sqlalchemy import Connection, or_
 from mlobs.detectors.verdict import Verdict
 from mlobs.history import Feedback, History, tables
 from mlobs.incidents import ledger
+from mlobs.incidents.evidence import deployed
 from mlobs.incidents.grouping import GAP, RANK, Group, Key, Place, group, model_of
 from mlobs.incidents.ledger import Failure, I
 from mlobs.incidents.records import Happening, Incident, Member, Strand, strands
-from mlobs.incidents.scope import described
+from mlobs.incidents.scope import Surroundings, blocking_of, described
+from mlobs.incidents.severity import Weights, shares
+from mlobs.spec import Model
 
 CLEAN = 2
 """Windows that must have been judged without a failure before an incident resolves by itself."""
@@ -47,6 +50,7 @@ def update(
     lineage: Mapping[str, Sequence[str]],
     now: datetime,
     *,
+    models: Sequence[Model] = (),
     notify_since: datetime | None = None,
     clean: int = CLEAN,
 ) -> list[Incident]:
@@ -59,6 +63,7 @@ def update(
 
     Args:
         lineage: table (or "model.performance") -> the tables it is made from.
+        models: as declared, for what stops their predictions; of a model that isn't there, any data fault upstream does.
         notify_since: windows that ended by then are history, whatever the other rules say.
 
     Raises:
@@ -70,9 +75,10 @@ def update(
         new = ledger.unfiled(connection) or ledger.lapsed(connection)
         if not new and not ledger.active(connection) and _seen(connection) == feedback_changes:
             return []
+    around = Surroundings(lineage, blocking_of(models), _weights(history, lineage))
     with history.database.write("incidents") as connection:
         standing = [f for f in given if f.active]
-        run = _Update(history, connection, lineage, now, notify_since, clean, standing)
+        run = _Update(history, connection, around, now, notify_since, clean, standing)
         if _seen(connection) != feedback_changes:
             run.take_feedback()
             row = {"table_name": FEEDBACK_SEEN, "revision": feedback_changes}
@@ -91,6 +97,12 @@ def _seen(connection: Connection) -> int:
     )
 
 
+def _weights(history: History, lineage: Mapping[str, Sequence[str]]) -> Weights:
+    """Model -> field -> its share of the importance that was measured when the deployed version was trained."""
+    models = sorted(model for table in lineage if (model := model_of(table)))
+    return {model: shares(deployed(history, model).get("importances")) for model in models}
+
+
 class _Update:
     """One run of `update`, inside its transaction.
 
@@ -106,13 +118,13 @@ class _Update:
         self,
         history: History,
         connection: Connection,
-        lineage: Mapping[str, Sequence[str]],
+        around: Surroundings,
         now: datetime,
         notify_since: datetime | None,
         clean: int,
         standing: Sequence[Feedback],
     ) -> None:
-        self.history, self.connection, self.lineage, self.now = history, connection, lineage, now
+        self.history, self.connection, self.around, self.now = history, connection, around, now
         self.notify_since, self.clean, self.standing = notify_since, clean, standing
         self.known = {i.id: i for i in ledger.active(connection)}
         self.before = dict(self.known)
@@ -153,7 +165,7 @@ class _Update:
         by_place: dict[Place, list[Failure]] = {}
         for failure in failures:
             by_place.setdefault(failure.place, []).append(failure)
-        groups = group([f.verdict for f in failures], self.lineage, self._onsets())
+        groups = group([f.verdict for f in failures], self.around.lineage, self._onsets())
         claims = self._claims(groups)
         for number, found in enumerate(groups):
             places = {(Key.of(v), v.window) for v in found.verdicts}
@@ -250,7 +262,7 @@ class _Update:
     def _open(self, own: Sequence[Failure]) -> None:
         found = strands(Member.of(f.verdict) for f in own)
         window = own[0].verdict.window
-        draft = described(Incident(0, "open", "warn", "", "", "", window, self.now, self.now), found, self.lineage)
+        draft = described(Incident(0, "open", "warn", "", "", "", window, self.now, self.now), found, self.around)
         over = self._over(found)
         draft = replace(draft, announced=not over and self._is_news(draft))
         incident = ledger.insert_incident(self.connection, draft)
@@ -262,7 +274,7 @@ class _Update:
         """New failures of an active incident, or old ones that turn out to belong to it."""
         joined = self._file(incident, own)
         incident = self.known[incident.id]
-        fresh = described(incident, strands(joined, incident.strands), self.lineage) if own else incident
+        fresh = described(incident, strands(joined, incident.strands), self.around) if own else incident
         worse = self._worse(self.before.get(incident.id, incident), fresh)
         went_on = any(not f.filed for f in own)
         if fresh == incident and not went_on:
@@ -279,7 +291,7 @@ class _Update:
     def _revive(self, incident: Incident, own: Sequence[Failure]) -> None:
         """A settled incident with new failures: an expected one takes them in silence unless it gets worse."""
         failing = strands(Member.of(f.verdict) for f in own)
-        fresh = described(incident, failing, self.lineage)
+        fresh = described(incident, failing, self.around)
         fresh = replace(fresh, window=incident.window.hull(fresh.window), changed_at=self.now)
         worse = self._worse(incident, fresh)
         self._file(incident, own)
@@ -312,15 +324,18 @@ class _Update:
         return any(f.speaks_of(verdict) for f in self.standing)
 
     def _worse(self, before: Incident, after: Incident) -> str:
-        """In which way it got worse, "" if it didn't."""
-        if RANK[after.severity] > RANK[before.severity]:
-            return f"its severity rose from {before.severity} to {after.severity}"
+        """In which way it got worse, "" if it didn't: it touches more, holds back more, or is more severe."""
+        told = []
         further = [t for t in after.touched.tables if t not in before.touched.tables]
         if further:
-            return "it has reached " + ", ".join(
-                f"the accuracy of {model}" if (model := model_of(table)) else table for table in further
-            )
-        return ""
+            reached = [f"the accuracy of {model}" if (model := model_of(table)) else table for table in further]
+            told.append(f"it has reached {', '.join(reached)}")
+        stopped = [model for model in after.touched.held if model not in before.touched.held]
+        if stopped:
+            told.append(f"it holds back predictions of {', '.join(stopped)}")
+        if RANK[after.severity] > RANK[before.severity]:
+            told.append(f"its severity rose from {before.severity} to {after.severity}")
+        return "; ".join(told)
 
     def _over(self, found: Sequence[Strand]) -> bool:
         """Whether each table was judged in enough windows after its last failure."""
@@ -372,7 +387,7 @@ class _Update:
             if not found:
                 self.known[incident_id] = replace(incident, strands=())
             elif found != incident.strands:
-                self._keep(replace(described(incident, found, self.lineage), changed_at=self.now))
+                self._keep(replace(described(incident, found, self.around), changed_at=self.now))
 
     def _keep(self, incident: Incident) -> None:
         ledger.save_incident(self.connection, incident)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from mlobs.incidents.grouping import RANK, Key, Place
 from mlobs.windows import Window
 
 State = Literal["open", "acknowledged", "expected", "resolved"]
+Level = Literal["warn", "error", "critical"]
 Happening = Literal["opened", "worse", "reopened", "resolved", "acknowledged", "expected", "merged"]
 """What can happen to an incident. `worse`: more severe, or further tables or models fail. `merged`: it had the same
 cause as an older one, which goes on for both."""
@@ -43,20 +45,42 @@ class Touched:
         return cls(**{name: tuple(names) for name, names in plain.items()})
 
 
+def beyond(verdict: Verdict) -> float:
+    """How far out of range a value is: its distance from what is expected, in units of the limit's.
+
+    1 at the limit and where it isn't known; infinite where the range is a single value, so for what can't happen.
+
+    >>> day = Window.day("2013-04-01")
+    >>> v = Verdict("failed", "t", "wind", "mean", "", day, 26.0, Range(10.0, 20.0, 16.0), "warn", "", "field_health")
+    >>> beyond(v)
+    2.5
+    """
+    expected, value = verdict.expected, verdict.value
+    limit = expected.high if value > expected.high else expected.low
+    distance, allowed = abs(value - expected.expected), abs(limit - expected.expected)
+    if math.isnan(value) or value in expected or not math.isfinite(allowed):
+        return 1.0
+    return distance / allowed if allowed else math.inf
+
+
 @dataclass(frozen=True)
 class Member:
-    """One failure that belongs to an incident; `failing` is False once it was judged again and passed, or was excused."""
+    """One failure that belongs to an incident; `failing` is False once it was judged again and passed, or was excused.
+
+    `beyond` is how far out of range it is, in units of the limit's distance from what is expected.
+    """
 
     key: Key
     window: Window
     severity: Severity
     score: float
     reason: str
+    beyond: float = 1.0
     failing: bool = True
 
     @classmethod
     def of(cls, verdict: Verdict) -> Member:
-        return cls(Key.of(verdict), verdict.window, verdict.severity, verdict.score, verdict.reason)
+        return cls(Key.of(verdict), verdict.window, verdict.severity, verdict.score, verdict.reason, beyond(verdict))
 
     @property
     def place(self) -> Place:
@@ -85,7 +109,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Strand:
-    """All failures of one metric in an incident, in short: from when to when, and the strongest of them."""
+    """All failures of one metric in an incident, in short: from when to when, the strongest of them, how far out at most."""
 
     key: Key
     start: datetime
@@ -93,15 +117,19 @@ class Strand:
     severity: Severity
     score: float
     reason: str
+    beyond: float = 1.0
 
     @classmethod
     def of(cls, failure: Member) -> Strand:
         window = failure.window
-        return cls(failure.key, window.start, window.end, failure.severity, failure.score, failure.reason)
+        return cls(
+            failure.key, window.start, window.end, failure.severity, failure.score, failure.reason, failure.beyond
+        )
 
     def __add__(self, other: Strand) -> Strand:
         strongest = max(self, other, key=lambda s: (RANK[s.severity], abs(s.score), s.end))
-        return replace(strongest, start=min(self.start, other.start), end=max(self.end, other.end))
+        furthest = max(s.beyond for s in (self, other) if s.severity == strongest.severity)
+        return replace(strongest, start=min(self.start, other.start), end=max(self.end, other.end), beyond=furthest)
 
     @property
     def data_fault(self) -> bool:
@@ -123,7 +151,7 @@ class Incident:
 
     Attributes:
         state: `open`, `acknowledged` (somebody works on it), `expected` (it was fine) or `resolved`.
-        severity: the worst of its failures; `error` for broken data or accuracy, `warn` for a change worth a look.
+        severity: from what it touches and how far out of range it is (`mlobs.incidents.severity`).
         table: where it began.
         title: a line for a list.
         reason: the sentence of its strongest failure.
@@ -137,7 +165,7 @@ class Incident:
 
     id: int
     state: State
-    severity: Severity
+    severity: Level
     table: str
     title: str
     reason: str

@@ -38,7 +38,7 @@ def alerts_sensor(deployment: Deployment, *, interval: int = 30) -> dg.SensorDef
         now = deployment.now()
         graph = context.repository_def.asset_graph if context.repository_def else None
         lineage = lineage_in(deployment, graph)
-        update(deployment.history, lineage, now)
+        update(deployment.history, lineage, now, models=deployment.models)
         tried = deliver(
             deployment.history, deployment.routes, now, around=lambda incident: around(deployment, incident, lineage)
         )

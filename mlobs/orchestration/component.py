@@ -154,7 +154,7 @@ class RouteConf(dg.Model, dg.Resolvable):
     """Where alerts go: the name of the environment variable with the receiver's URL; `options` as in `mlobs.Route`."""
 
     url_env: str
-    severity: Literal["warn", "error"] = "warn"
+    severity: Literal["warn", "error", "critical"] = "warn"
     options: dict[str, Any] = {}
 
     def declared(self) -> Any:

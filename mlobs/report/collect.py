@@ -449,7 +449,7 @@ def _incident_glance(incidents: Sequence[IncidentLine]) -> Glance:
     if not open_ones:
         past = f"{len(incidents)} in the past" if incidents else "none so far"
         return Glance("Incidents", "passed", "none open", past)
-    state: CellState = "error" if any(i.severity == "error" for i in open_ones) else "warn"
+    state: CellState = "error" if any(i.severity != "warn" for i in open_ones) else "warn"
     return Glance("Incidents", state, f"{len(open_ones)} open", open_ones[0].title, "open")
 
 

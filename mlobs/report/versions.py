@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from mlobs.incidents.severity import shares
 from mlobs.report import wording
 from mlobs.report.content import AccuracyStory, Promotion, VersionCard
 from mlobs.spec import Model
@@ -107,7 +108,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], metric: str) -> t
     for name, said in (("window_start", "training data begins"), ("window_end", "training data ends")):
         if name in before and name in now and before[name] != now[name]:
             told.append(f"{said} {str(before[name])[:10]} → {str(now[name])[:10]}")
-    old, new = _shares(before.get("importances")), _shares(now.get("importances"))
+    old, new = shares(before.get("importances")), shares(now.get("importances"))
     if old and new:
         gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
         told += [f"without {', '.join(gone)}"] if gone else []
@@ -117,12 +118,3 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], metric: str) -> t
     old, new = before.get("params") or {}, now.get("params") or {}
     told += [f"{n}: {old.get(n, '–')} → {new.get(n, '–')}" for n in sorted({*old, *new}) if old.get(n) != new.get(n)]
     return tuple(told)
-
-
-def _shares(importances: Any) -> dict[str, float]:
-    """Field -> its share of all importance."""
-    if not isinstance(importances, Mapping):
-        return {}
-    known = {str(name): max(0.0, float(value)) for name, value in importances.items()}
-    total = sum(known.values())
-    return {name: value / total for name, value in known.items()} if total else {}

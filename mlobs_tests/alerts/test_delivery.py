@@ -37,9 +37,9 @@ def test_one_message_when_it_opens_one_when_it_gets_worse_one_when_it_resolves(w
     tell(world, environ)
     assert tell(world, environ) == []
     assert receiver.titles == [
-        "[mlobs] error: weather: mean of wind",
-        "[mlobs] worse, error: weather: mean of wind and 1 more",
-        "[mlobs] resolved: weather: mean of wind and 1 more",
+        "[mlobs] error: weather: unusual mean of wind",
+        "[mlobs] worse, error: weather: unusual mean of wind and 1 more",
+        "[mlobs] resolved: weather: unusual mean of wind and 1 more",
     ]
     assert [m["type"] for m in receiver.taken] == ["failure", "failure", "success"]
     assert "Held: prediction of delay on the windows with broken data" in receiver.taken[0]["message"]
@@ -72,7 +72,7 @@ def test_a_receiver_in_trouble_gets_it_later_once(world, receiver, environ, trou
     receiver.pause, receiver.answer = 0.0, 200
     (sent,) = tell(world, environ, after=MINUTE)
     assert (sent.sent, sent.attempts, sent.next_at) == (True, 2, None)
-    assert receiver.titles == ["[mlobs] error: weather: mean of wind"]
+    assert receiver.titles == ["[mlobs] error: weather: unusual mean of wind"]
     assert tell(world, environ, after=timedelta(days=1)) == []
 
 
@@ -102,7 +102,7 @@ def test_while_it_is_down_it_is_asked_once_and_the_order_is_kept(world, receiver
     assert receiver.asked == 1
     receiver.answer = 200
     tell(world, environ, after=MINUTE)
-    assert receiver.titles == ["[mlobs] error: weather: mean of wind"] * 2
+    assert receiver.titles == ["[mlobs] error: weather: unusual mean of wind"] * 2
     assert "Since: 2013-04-01" in receiver.taken[0]["message"]
     assert "Since: 2013-04-10" in receiver.taken[1]["message"]
 
@@ -115,7 +115,10 @@ def test_routes_are_told_what_they_asked_for(world, receiver, environ):
     owners = {"weather": frozenset({"team:ml"})}
     told = tell(world, environ, other, ml, around=lambda i: Context(owners=owners.get(i.table, frozenset())))
     assert sorted((d.route, d.sent) for d in told) == [("errors", True), ("ml", True)]
-    assert sorted(receiver.titles) == ["[mlobs] error: actuals: mean of wind", "[mlobs] warn: weather: mean of wind"]
+    assert sorted(receiver.titles) == [
+        "[mlobs] error: actuals: unusual mean of wind",
+        "[mlobs] warn: weather: unusual mean of wind",
+    ]
 
 
 def test_one_route_in_trouble_keeps_no_other_waiting(world, receiver, environ):

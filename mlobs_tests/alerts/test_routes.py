@@ -24,6 +24,8 @@ AROUND = Context(owners=frozenset({"team:ml", "ann@example.com"}), tags=frozense
         ({}, "warn", "opened", True),
         ({"severity": "error"}, "warn", "opened", False),
         ({"severity": "error"}, "error", "opened", True),
+        ({"severity": "error"}, "critical", "opened", True),
+        ({"severity": "critical"}, "error", "opened", False),
         ({"changes": ("opened",)}, "warn", "resolved", False),
         ({"owners": "team:ml"}, "warn", "opened", True),
         ({"owners": ("team:web",)}, "warn", "opened", False),
@@ -50,6 +52,7 @@ def test_what_a_route_is_told_of(route, severity, change, told):
         ({"quiet": (time(22), time(7))}, "2013-04-02T07:00", "warn", "2013-04-02T07:00"),
         ({"quiet": (time(22), time(7))}, "2013-04-01T23:00", "error", "2013-04-01T23:00"),
         ({"quiet": (time(22), time(7)), "quiet_severity": "error"}, "2013-04-01T23:00", "error", "2013-04-02T07:00"),
+        ({"quiet": (time(22), time(7)), "quiet_severity": "error"}, "2013-04-01T23:00", "critical", "2013-04-01T23:00"),
         ({"quiet": (time(12), time(13))}, "2013-04-01T12:30", "warn", "2013-04-01T13:00"),
         # New York is 4 hours behind in April, 5 in January
         ({"quiet": (time(22), time(7)), "zone": "America/New_York"}, "2013-04-02T03:00", "warn", "2013-04-02T11:00"),

@@ -35,7 +35,7 @@ def test_one_fault_upstream_is_one_incident_with_all_it_touches(world):
     )
     (found,) = world.update()
     assert (found.state, found.severity, found.table) == ("open", "error", "weather")
-    assert found.title == "weather: negative rate of wind and 1 more"
+    assert found.title == "weather: negative values in wind and 1 more"
     assert found.reason == "negative_rate of wind is out of range"
     assert found.window == day(1)
     assert found.touched.tables == ("weather", "features", "predictions", "delay.performance")
@@ -319,7 +319,7 @@ class TestPeople:
         assert world.update() == []
         assert incidents(world.history) == []
         world.history.revoke_feedback(mute, "bob", world.now)
-        assert [i.title for i in world.update()] == ["weather: mean of wind"]
+        assert [i.title for i in world.update()] == ["weather: unusual mean of wind"]
 
     def test_muting_closes_what_is_open(self, world):
         world.judge(1, failure("weather", 1))

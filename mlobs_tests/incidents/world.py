@@ -38,13 +38,14 @@ def failure(
     score: float = 5.0,
     segment: str = "",
     status: str = "failed",
+    value: float = 1.2,
 ) -> Verdict:
     if table.endswith(".performance"):
         detector, field, metric = "accuracy", "", "mae"
     said = f"{metric} of {field or table} is out of range"
     found = Range(0, 1, 0.5)
     severity = severity if status == "failed" else "none"
-    return Verdict(status, table, field, metric, segment, day(window), 2.0, found, severity, said, detector, score)
+    return Verdict(status, table, field, metric, segment, day(window), value, found, severity, said, detector, score)
 
 
 class World:
