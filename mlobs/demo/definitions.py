@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from mlobs.demo.arrival_delay import project
+from mlobs.demo.project import project
 from mlobs.orchestration import build_definitions
 from mlobs.project import Project
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlobs.demo.arrival_delay import CATEGORIES, OWNERS, inputs
+from mlobs.demo.tables import CATEGORIES, OWNERS, common, inputs
 from mlobs.spec import Accuracy, Drift, Field, FieldHealth, Freshness, Mix, Model, Retraining, Schema, Table, Volume
 
 
@@ -32,11 +32,11 @@ def predict(estimator: Any, frame: pd.DataFrame) -> Any:
 
 
 def model(features: Table, actuals: Table) -> Model:
-    """The declaration, on the tables that the model of delays has declared."""
+    """The declaration, on the tables of `tables.py`."""
     predictions = Table(
-        "predictions", schema="late_arrival", key="flight_id", time="scheduled_at", start=features.start, end=features.end,
-        fields=(Field("probability", "numeric"),), owners=OWNERS,
+        "predictions", schema="late_arrival", fields=(Field("probability", "numeric"),),
         description="The probability that each flight arrives more than 15 minutes late, and which version said so.",
+        **common(),
     )  # fmt: skip
     return Model(
         name="late_arrival",

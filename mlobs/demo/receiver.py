@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from mlobs.demo.arrival_delay import RECEIVER
+from mlobs.demo.project import RECEIVER
 
 
 @contextmanager

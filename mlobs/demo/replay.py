@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlobs.demo import flights
-from mlobs.demo.arrival_delay import project
 from mlobs.demo.clock import ReplayClock
+from mlobs.demo.project import project
 from mlobs.demo.receiver import receiver
 from mlobs.errors import SpecError, TrainingError, WarehouseError
 from mlobs.project import Project

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from mlobs.demo import flights
-from mlobs.demo.arrival_delay import models
+from mlobs.demo.project import models
 from mlobs.demo.story import Source
 from mlobs.detectors.accuracy import judge_accuracy
 from mlobs.detectors.verdict import Verdict

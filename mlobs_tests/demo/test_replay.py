@@ -183,7 +183,7 @@ def test_mistakes_on_the_command_line_are_one_line_and_no_traceback(tmp_path: Pa
 
 
 def test_the_receiver_is_gone_afterwards(told: Result) -> None:
-    from mlobs.demo.arrival_delay import RECEIVER
+    from mlobs.demo.project import RECEIVER
     from mlobs.demo.receiver import receiver
 
     with receiver():

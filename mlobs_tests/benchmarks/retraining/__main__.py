@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from mlobs.demo import flights
-from mlobs.demo.arrival_delay import model as declare
+from mlobs.demo.project import models
 from mlobs.detectors.accuracy import judge_accuracy, performance_name
 from mlobs.engines import Engine, connect
 from mlobs.history import History
@@ -132,7 +132,7 @@ def decided(engine: Engine, model: Model, rows: pd.DataFrame, folder: Path) -> R
 
 def main() -> None:
     """Print the three ways side by side."""
-    model = replace(declare(Nothing()), monitors=(Accuracy(maturity=LATER),))  # type: ignore[arg-type]
+    model = replace(models(Nothing())[0], monitors=(Accuracy(maturity=LATER),))  # type: ignore[arg-type]
     whole = Window("2013-01-01", "2014-02-01")
     with tempfile.TemporaryDirectory() as folder:
         engine = connect(f"duckdb:///{folder}/warehouse.duckdb")
