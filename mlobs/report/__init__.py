@@ -41,14 +41,16 @@ def write(models: Iterable[Model], history: History, folder: str | Path, now: An
         MlobsError: when the folder can't be written.
     """
     from mlobs.incidents import lineage_of
-    from mlobs.report.collect import model_page
+    from mlobs.report.collect import REACH, model_page
     from mlobs.report.page import index_html, model_html
+    from mlobs.report.tables import Tables
 
     moment: datetime = instant(now)
     target = Path(folder)
     chosen = list(models)
     lineage = lineage_of(chosen)
-    pages = [model_page(model, history, moment, lineage) for model in chosen]
+    tables = Tables(history, moment - REACH, moment)
+    pages = [model_page(model, history, moment, lineage, tables) for model in chosen]
     try:
         target.mkdir(parents=True, exist_ok=True)
         written = [_replace(target / f"{page.name}.html", model_html(page)) for page in pages]

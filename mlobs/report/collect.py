@@ -14,7 +14,6 @@ from mlobs.report import wording
 from mlobs.report.content import (
     AccuracyPoint,
     AccuracyStory,
-    Arrival,
     CellState,
     DecisionLine,
     FallStory,
@@ -26,13 +25,13 @@ from mlobs.report.content import (
     Promotion,
     Said,
     SegmentError,
-    Series,
     TableStory,
     cell_state,
     worst,
 )
 from mlobs.report.falls import fall_stories
-from mlobs.report.fields import Remembered, failed_fields, remembered
+from mlobs.report.fields import most_failed
+from mlobs.report.tables import Tables, live
 from mlobs.report.versions import version_cards
 from mlobs.spec import Model, Table
 from mlobs.windows import Window
@@ -53,21 +52,27 @@ SEGMENTS = 25
 
 
 def model_page(
-    model: Model, history: History, now: datetime, lineage: Mapping[str, Sequence[str]] | None = None
+    model: Model,
+    history: History,
+    now: datetime,
+    lineage: Mapping[str, Sequence[str]] | None = None,
+    tables: Tables | None = None,
 ) -> ModelPage:
     """All that the page of `model` says as of `now`.
 
     Args:
         lineage: table (or "model.performance") -> the tables it is made from; what the model declares if left out.
+        tables: what was told of tables on other pages of the same moment, so that a shared table is read once.
 
     Raises:
         HistoryError: when history can't be read.
     """
     since = now - REACH
-    tables = model.tables
-    verdicts = {table.id: _live(history, table.id, since, now) for table in tables.values()}
+    read = Tables(history, since, now) if tables is None else tables
+    told = {role: read.told(table) for role, table in model.tables.items()}
+    verdicts = {table.id: told[role].verdicts for role, table in model.tables.items()}
     performance = performance_name(model)
-    verdicts[performance] = _live(history, performance, since, now)
+    verdicts[performance] = live(history, performance, since, now)
     promotions = tuple(
         Promotion(p.version, p.at, p.by, p.reason) for p in history.promotions(model.name) if p.at <= now
     )
@@ -75,17 +80,16 @@ def model_page(
     accuracy = replace(accuracy, falls=fall_stories(model, history, verdicts[performance], lineage))
     decisions = _decisions(model, history, since, now)
     incidents = _incidents(model, history, accuracy.falls, since, now)
-    known = {table.id: remembered(table, history, since, now) for table in tables.values()}
-    stories = tuple(
-        _table_story(table, role, verdicts[table.id], known[table.id], history, since, now)
-        for role, table in tables.items()
-    )
+    stories = tuple(replace(found.story, role=role) for role, found in told.items())
     heat_maps = [
-        _heat_map(table.id, role, verdicts[table.id], _known_rows(table, model, role)) for role, table in tables.items()
+        _heat_map(table.id, role, verdicts[table.id], _known_rows(table, model, role))
+        for role, table in model.tables.items()
     ]
     if verdicts[performance]:
         heat_maps.append(_heat_map(performance, "performance", verdicts[performance], 1))
-    fields, left_out = failed_fields(model, known, verdicts)
+    fields, left_out = most_failed(
+        [field for found in {t.story.table: t for t in told.values()}.values() for field in found.fields]
+    )
     return ModelPage(
         name=model.name,
         task=model.task,
@@ -105,10 +109,6 @@ def model_page(
         left_out=left_out,
         said=_said(model, history, since, now),
     )
-
-
-def _live(history: History, table: str, since: datetime, now: datetime) -> list[Verdict]:
-    return [s.verdict for s in history.verdicts(table, since=since, until=now) if s.verdict.window.start < now]
 
 
 # Accuracy
@@ -239,57 +239,6 @@ def _heat_row(label: str, cells: Mapping[Window, Sequence[Verdict]], windows: Se
     spoken = {w for w, _, text in reversed(row) if text}
     kept = set(sorted(spoken)[-budget:])
     return HeatRow(label, tuple((w, state, text if w in kept else "") for w, state, text in row))
-
-
-# Volume, mix, freshness
-
-
-def _table_story(
-    table: Table,
-    role: str,
-    verdicts: Sequence[Verdict],
-    known: Remembered,
-    history: History,
-    since: datetime,
-    now: datetime,
-) -> TableStory:
-    volume = Series.of(v for v in verdicts if v.detector == "volume" and v.metric == "rows" and not v.segment)
-    mix = _mix(known, [v for v in verdicts if v.detector == "mix" and v.failed])
-    first: dict[Window, Any] = {}
-    for arrival in history.arrivals(table.id, since=since):
-        if arrival.at <= now:
-            first.setdefault(arrival.window, arrival)
-    arrivals = tuple(
-        Arrival(w, a.at, a.rows, (a.at - w.end) / timedelta(hours=1))
-        for w, a in sorted(first.items(), key=lambda x: x[0])
-    )
-    newest = [a.newest for a in first.values() if a.newest is not None]
-    return TableStory(table.id, role, volume, mix, arrivals, max(newest, default=None))
-
-
-def _mix(known: Remembered, failures: Sequence[Verdict]) -> tuple[tuple[str, Series], ...]:
-    """The share of each segment in each window, largest first; from the profiles, failures from the verdicts."""
-    names = {name for _, profile in known.profiles for name in profile.segments}
-    failed = {(v.segment, v.window): v for v in failures}
-    windows = tuple(window for window, _ in known.profiles)
-    unknown = (math.nan,) * len(windows)
-    parts: list[tuple[str, Series]] = []
-    for name in names:
-        shares = tuple(
-            (p.segments[name].rows if name in p.segments else 0) / p.rows if p.rows else math.nan
-            for _, p in known.profiles
-        )
-        here = [failed.get((name, window)) for window in windows]
-        states = tuple("passed" if v is None else cell_state(v) for v in here)
-        reasons = tuple("" if v is None else v.reason for v in here)
-        parts.append((name, Series(windows, shares, unknown, unknown, unknown, states, reasons)))
-    parts.sort(key=lambda pair: (-_mean(pair[1].values), pair[0]))
-    return tuple(parts)
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [v for v in values if math.isfinite(v)]
-    return sum(known) / len(known) if known else 0.0
 
 
 # Decisions, incidents, what people said

@@ -220,7 +220,10 @@ class MetricHistory:
 
 @dataclass(frozen=True)
 class FailedField:
-    """A field that failed: the histories of its worst metrics, its distribution, and its newest failures."""
+    """A field that failed: the histories of its worst metrics, its distribution, and its newest failures.
+
+    `fault` says whether its data was ever broken, not only changed.
+    """
 
     table: str
     field: str
@@ -230,6 +233,12 @@ class FailedField:
     distribution: Distribution | None
     failures: tuple[Verdict, ...]
     failed_windows: int
+    fault: bool = False
+
+    @property
+    def rank(self) -> tuple[bool, Window, int]:
+        """Fields with data faults rank highest, then by the newest failure, then those that fail most."""
+        return self.fault, self.failures[0].window, self.failed_windows
 
     @property
     def state(self) -> CellState:

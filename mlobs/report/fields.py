@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlobs.detectors.verdict import Verdict
 from mlobs.metrics.field_health import field_measurements
 from mlobs.metrics.measurement import Measurement
 from mlobs.report.content import CellState, Distribution, FailedField, MetricHistory, Series, cell_state
-from mlobs.spec import Model, Table
+from mlobs.spec import Field, Table
 from mlobs.windows import Window
 
 if TYPE_CHECKING:
@@ -57,32 +57,30 @@ def remembered(table: Table, history: History, since: datetime, now: datetime) -
     return Remembered(pinned.version, reference, tuple(found))
 
 
-def failed_fields(
-    model: Model, known: Mapping[str, Remembered], verdicts: Mapping[str, Sequence[Verdict]]
-) -> tuple[tuple[FailedField, ...], tuple[str, ...]]:
-    """The failed fields of all tables, data faults and newest first, and sentences on what is left out."""
-    failures: dict[tuple[str, str], list[Verdict]] = {}
-    for table in model.tables.values():
-        for verdict in verdicts.get(table.id, ()):
-            if verdict.failed and verdict.field:
-                failures.setdefault((table.id, verdict.field), []).append(verdict)
-    ranked = sorted(failures, key=lambda key: _rank(failures[key]), reverse=True)
+def failed_fields(table: Table, known: Remembered, verdicts: Sequence[Verdict]) -> tuple[FailedField, ...]:
+    """The failed fields of a table, those that matter most first; beyond `MAX_FIELDS` without histories."""
+    failures: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.failed and verdict.field:
+            failures.setdefault(verdict.field, []).append(verdict)
+    declared = {f.name: f for f in table.fields}
+    bare = [_bare(table.id, declared.get(field), field, found) for field, found in failures.items()]
+    ranked = sorted(bare, key=lambda field: field.rank, reverse=True)
+    drawn, rest = ranked[:MAX_FIELDS], ranked[MAX_FIELDS:]
+    return (*_with_histories(table, known, drawn, failures), *rest)
+
+
+def most_failed(fields: Sequence[FailedField]) -> tuple[tuple[FailedField, ...], tuple[str, ...]]:
+    """What a page shows of the failed fields of all its tables, and sentences on what is left out."""
+    ranked = sorted(fields, key=lambda field: field.rank, reverse=True)
     shown, rest = ranked[:MAX_FIELDS], ranked[MAX_FIELDS:]
-    each = max(1, min(PER_FIELD, MAX_HISTORIES // max(1, len(shown))))
-    found: dict[tuple[str, str], FailedField] = {}
-    for table in model.tables.values():
-        mine = [field for name, field in shown if name == table.id]
-        if mine:
-            told = _of_table(table, known[table.id], {f: failures[table.id, f] for f in mine}, each)
-            found.update({(table.id, field.field): field for field in told})
-    left_out = (f"Left out for brevity: {', '.join(field for _, field in rest)}.",) if rest else ()
-    return tuple(found[key] for key in shown), left_out
+    each = _histories_each(len(shown))
+    left_out = (f"Left out for brevity: {', '.join(field.field for field in rest)}.",) if rest else ()
+    return tuple(replace(field, histories=field.histories[:each]) for field in shown), left_out
 
 
-def _rank(verdicts: Sequence[Verdict]) -> tuple[Any, ...]:
-    """Fields with data faults first, then the newest failure, then those that fail most."""
-    fault = any(v.severity == "error" for v in verdicts)
-    return fault, max(v.window for v in verdicts), len({v.window for v in verdicts})
+def _histories_each(fields: int) -> int:
+    return max(1, min(PER_FIELD, MAX_HISTORIES // max(1, fields)))
 
 
 @dataclass(frozen=True)
@@ -96,37 +94,39 @@ class _Chosen:
         return self.chosen
 
 
-def _of_table(
-    table: Table, known: Remembered, failures: Mapping[str, Sequence[Verdict]], each: int
+def _bare(table: str, declared: Field | None, field: str, failures: Sequence[Verdict]) -> FailedField:
+    newest = sorted(failures, key=lambda v: (v.window, v.severity == "error", abs(v.score)), reverse=True)
+    return FailedField(
+        table=table,
+        field=field,
+        unit=declared.unit if declared else "",
+        description=declared.description if declared else "",
+        histories=(),
+        distribution=None,
+        failures=tuple(newest[:MAX_FAILURES]),
+        failed_windows=len({v.window for v in failures}),
+        fault=any(v.severity == "error" for v in failures),
+    )
+
+
+def _with_histories(
+    table: Table, known: Remembered, fields: Sequence[FailedField], failures: Mapping[str, Sequence[Verdict]]
 ) -> list[FailedField]:
-    metrics = {field: _worst_metrics(found, each) for field, found in failures.items()}
+    each = _histories_each(len(fields))
+    metrics = {f.field: _worst_metrics(failures[f.field], each) for f in fields}
     wanted = {key: detector for keys in metrics.values() for key, detector in keys.items()}
     learned = _learned(table, known.profiles, {k for k, d in wanted.items() if d != "drift"}, failures)
     learned |= _drifted(table, known, {k for k, d in wanted.items() if d == "drift"})
-    distributions = _distributions(known, failures)
-    declared = {f.name: f for f in table.fields}
+    distributions = _distributions(known, list(metrics))
     told = []
-    for field, found in failures.items():
+    for one in fields:
         histories = []
-        for key, detector in metrics[field].items():
-            own = [v for v in found if (v.field, v.metric, v.segment) == key]
+        for key, detector in metrics[one.field].items():
+            own = [v for v in failures[one.field] if (v.field, v.metric, v.segment) == key]
             series = _with_failures(learned.get(key, {}), own)
             metric = f"{key[1]} of {key[2]}" if key[2] else key[1]
             histories.append(MetricHistory(metric, detector, series))
-        spec = declared.get(field)
-        newest = sorted(found, key=lambda v: (v.window, v.severity == "error", abs(v.score)), reverse=True)
-        told.append(
-            FailedField(
-                table=table.id,
-                field=field,
-                unit=spec.unit if spec else "",
-                description=spec.description if spec else "",
-                histories=tuple(histories),
-                distribution=distributions.get(field),
-                failures=tuple(newest[:MAX_FAILURES]),
-                failed_windows=len({v.window for v in found}),
-            )
-        )
+        told.append(replace(one, histories=tuple(histories), distribution=distributions.get(one.field)))
     return told
 
 
@@ -216,7 +216,7 @@ def _with_failures(learned: Mapping[Window, Verdict], failures: Sequence[Verdict
     return Series(series.windows, series.values, series.low, series.high, series.expected, tuple(states), reasons)
 
 
-def _distributions(known: Remembered, fields: Mapping[str, Any]) -> dict[str, Distribution]:
+def _distributions(known: Remembered, fields: Sequence[str]) -> dict[str, Distribution]:
     """The newest windows beside the reference in force, both on the reference's bins."""
     from mlobs.metrics.profiles import Profile
 

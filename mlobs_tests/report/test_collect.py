@@ -13,7 +13,7 @@ from mlobs.detectors.accuracy import performance_name
 from mlobs.detectors.verdict import Range, Verdict
 from mlobs.errors import HistoryError, MlobsError
 from mlobs.history import History
-from mlobs.incidents import update
+from mlobs.incidents import lineage_of, update
 from mlobs.report import write
 from mlobs.report.collect import model_page
 from mlobs.spec import Field, Model, Table
@@ -181,7 +181,7 @@ def test_incidents_of_its_tables_are_listed(history):
         history.save_verdicts(
             "features", day, ["volume"], [said("failed", day, reason="half the rows are missing")], NOW
         )
-    update(history, {"features": [], "predictions": ["features"]}, DAYS[2].end)
+    update(history, lineage_of([MODEL]), DAYS[2].end)
     page = model_page(MODEL, history, NOW)
     assert [(i.status, i.severity, i.detail) for i in page.incidents] == [
         ("open", "error", "half the rows are missing")
@@ -213,3 +213,24 @@ def test_a_closed_database_is_an_error_not_half_a_page(tmp_path):
     with pytest.raises(HistoryError, match=r"history\.db"):
         write([MODEL], made, tmp_path / "report", NOW)
     assert not (tmp_path / "report").exists()
+
+
+def test_a_table_that_models_share_is_worked_out_once_and_told_alike(history, monkeypatch):
+    from mlobs.report import tables as told
+
+    bad = said("failed", DAYS[3], field="wait", metric="negative_rate", detector="field_health")
+    history.save_verdicts("features", DAYS[3], ["field_health"], [bad], NOW)
+    other = replace(MODEL, name="eta2")
+    asked: list[str] = []
+    whole = told.failed_fields
+
+    def counted(table, known, verdicts):
+        asked.append(table.id)
+        return whole(table, known, verdicts)
+
+    monkeypatch.setattr(told, "failed_fields", counted)
+    read = told.Tables(history, DAYS[0].start, NOW)
+    first, second = (model_page(model, history, NOW, tables=read) for model in (MODEL, other))
+    assert asked == ["features", "predictions", "actuals"]
+    assert [f.field for f in first.fields] == ["wait"]
+    assert (first.fields, first.tables, first.heat_maps) == (second.fields, second.tables, second.heat_maps)
