@@ -326,7 +326,7 @@ class Monitoring:
             WarehouseError: features can't be read or predictions not written; nothing is changed then.
         """
         table, features = model.predictions, model.features
-        if model.predict is None:
+        if not model.predicts:
             raise TrainingError(f"model {model.name!r} has no predict function: its predictions are made elsewhere")
         columns = list(dict.fromkeys([*features.keys, features.time, *model.input_names]))
         rows = self.engine.fetch(features, window, columns)

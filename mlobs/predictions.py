@@ -1,6 +1,6 @@
-"""A user's `predict` called and checked: one usable value a row, and for multiclass with probabilities one a class too.
+"""What a model says of rows, checked: one usable value a row, and for multiclass with probabilities one a class too.
 
-Calls the user's function and nothing else; knows the declaration, no warehouse.
+Asks the model (`estimators.py`) and nothing else; knows the declaration, no warehouse.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlobs.errors import MlobsError, TrainingError
+from mlobs.estimators import ask, said
 from mlobs.spec import Model
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +40,7 @@ class Predicted:
 
 
 def predicted(model: Model, estimator: Any, frame: pd.DataFrame, where: str = "") -> Predicted:
-    """The user's `predict` on the inputs in `frame`, checked.
+    """What the model says of the inputs in `frame` (`ask`), checked.
 
     Args:
         where: who predicts what, for messages.
@@ -49,12 +50,12 @@ def predicted(model: Model, estimator: Any, frame: pd.DataFrame, where: str = ""
             probabilities something outside [0, 1].
     """
     where = where or f"model {model.name!r}: predict"
-    if model.predict is None:
-        raise TrainingError(f"model {model.name!r} has no predict function: give Model(train=..., predict=...)")
+    if not model.predicts:
+        raise TrainingError(f"model {model.name!r} has no predict function: its predictions are made elsewhere")
     rows = frame[list(model.input_names)].reset_index(drop=True)
     numbers = model.task != "multiclass" or bool(model.probabilities)
     try:
-        values = np.asarray(model.predict(estimator, rows) if len(rows) else [], dtype=float if numbers else None)
+        values = np.asarray(ask(model, estimator, rows) if len(rows) else [], dtype=float if numbers else None)
     except MlobsError:
         raise
     except Exception as failure:
@@ -78,9 +79,3 @@ def predicted(model: Model, estimator: Any, frame: pd.DataFrame, where: str = ""
         return Predicted(values, {})
     labels = np.array(names, dtype=object)[values.argmax(axis=1)] if len(rows) else np.array([], dtype=object)
     return Predicted(labels, {name: values[:, place] for place, name in enumerate(names)})
-
-
-def said(failure: Exception) -> str:
-    """The first line of an error, with its type."""
-    lines = str(failure).strip().splitlines()
-    return f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__

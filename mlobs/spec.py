@@ -450,8 +450,11 @@ class Model:
         probabilities: for `multiclass`, class -> column of `predictions` with its probability; `predict` then returns
             these, of shape (n_rows, n_classes) in this order, and the label is the likeliest class.
         monitors: `Monitor`s; the defaults when left out.
-        train: `train(frame) -> estimator`; the frame holds the feature fields and the actual.
-        predict: `predict(estimator, frame) -> sequence of len(frame)`.
+        train: `train(frame) -> model`, where the frame holds the feature fields and the actual; or a scikit-learn estimator
+            or pipeline, which is cloned and fitted on them. A model is stored as skops (scikit-learn, and XGBoost's and
+            LightGBM's estimators), as a booster's own format or as ONNX, never as pickle.
+        predict: `predict(model, frame) -> sequence of len(frame)`; left out, the model's own `predict` or `predict_proba`,
+            by task. Given without `train`, versions are registered in MLflow by others.
         retraining: the policy; None means that nothing retrains by itself.
         inputs: feature fields handed to `train` and `predict`; empty means every declared field of `features`.
         description, owners, tags: shown in Dagster.
@@ -471,7 +474,7 @@ class Model:
     expected: str = "expected_accuracy"
     probabilities: tuple[tuple[str, str], ...] = ()
     monitors: tuple[Monitor, ...] = DEFAULT_MONITORS
-    train: Callable[[pd.DataFrame], Any] | None = field(default=None, compare=False, repr=False)
+    train: Any = field(default=None, compare=False, repr=False)
     predict: Callable[[Any, pd.DataFrame], Any] | None = field(default=None, compare=False, repr=False)
     retraining: Retraining | None = Retraining()
     inputs: tuple[str, ...] = ()
@@ -511,8 +514,10 @@ class Model:
         for name in self.inputs:
             if known and name not in known:
                 raise SpecError(f"{where}: input {name!r} is no field of {self.features.id!r}; {nearest(name, known)}")
-        if (self.train is None) != (self.predict is None):
-            raise SpecError(f"{where}: give both train and predict, or neither")
+        if self.train is not None and not trainable(self.train):
+            raise SpecError(
+                f"{where}: train must be a function of a frame or an unfitted scikit-learn estimator, got {self.train!r}"
+            )
         if self.train is not None and not (self.inputs or known):
             raise SpecError(
                 f"{where}: declare the fields of {self.features.id!r} or the model's inputs, to train on them"
@@ -527,6 +532,11 @@ class Model:
     def input_names(self) -> tuple[str, ...]:
         """The feature fields that the model is trained on."""
         return self.inputs or tuple(f.name for f in self.features.fields)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether mlobs makes the model's predictions, in place of somebody else."""
+        return self.predict is not None or self.train is not None
 
     def monitors_on(self, role: str) -> tuple[Monitor, ...]:
         """The monitors that watch the table in that role."""
@@ -543,6 +553,13 @@ class Model:
         limits = {m.check: {f.name: getattr(m, f.name) for f in fields(m)} for m in self.monitors}
         columns = (self.task, self.prediction, self.actual, self.version, self.input_names)
         return _digest({"tables": [t.fingerprint for t in self.tables.values()], "columns": columns, "limits": limits})
+
+
+def trainable(value: Any) -> bool:
+    """Whether it can be given as `Model.train`: a function, or an estimator as scikit-learn defines one (not its class)."""
+    if isinstance(value, type):
+        return False
+    return callable(value) or (hasattr(value, "fit") and hasattr(value, "get_params"))
 
 
 def monitors_of(models: Iterable[Model], table: Table) -> dict[str, Monitor]:

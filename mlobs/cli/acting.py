@@ -230,7 +230,7 @@ def _backfill_model(
 ) -> dict[Window, list[Verdict]]:
     """Predictions of the champion where the model predicts, then accuracy, window by window."""
     windows = _windows(model.predictions, first, last, now)
-    champion = opened.tracking.champion(model.name) if model.predict is not None else None
+    champion = opened.tracking.champion(model.name) if model.predicts else None
     estimator = opened.tracking.load(champion) if champion else None
     expectation = opened.tracking.load_expectation(champion) if champion else None
     told: dict[Window, list[Verdict]] = {}
@@ -326,12 +326,9 @@ def rollback(
     chosen = project.model(model)
     moment = now_of(project, now)
     with project.open() as opened:
-        champion = opened.tracking.champion(chosen.name)
         if not yes:
-            wanted = f"version {to}" if to else "the champion before it"
-            typer.confirm(
-                f"{chosen.name}: replace version {champion.version if champion else '–'} by {wanted}?", abort=True
-            )
+            wanted = f"version {to}" if to else "the one before it"  # the alias may be gone, and this sets it again
+            typer.confirm(f"{chosen.name}: replace the champion by {wanted}?", abort=True)
         version = opened.tracking.rollback(chosen.name, by=person(by), at=moment, reason=note, to=to)
         opened.history.record_promotion(chosen.name, version.version, moment, person(by), note)
         if version.window is not None:

@@ -180,7 +180,7 @@ def _made_by(project: Any, table: Table) -> str:
     if table.load is not None:
         return "not yet: its first load makes it"
     for model in project.models:
-        if model.predictions.id == table.id and model.predict is not None:
+        if model.predictions.id == table.id and model.predicts:
             return "not yet: the first predictions make it"
     return ""
 
@@ -304,7 +304,7 @@ def explain_sql(table: AnyTable, window: OneWindow = None, now: Now = None, defi
 
 @app.command(rich_help_panel="Look", epilog=examples("mlobs versions delivery_time"))
 def versions(model: ModelName, now: Now = None, definitions: Definitions = None, json: Json = False) -> None:
-    """The versions of a model side by side: training data, errors, run time, and which one is deployed."""
+    """The versions of a model side by side: training data, errors, run time, what changed, who deployed which and why."""
     from mlobs.report.collect import model_page
 
     project = project_of(definitions)
@@ -312,7 +312,12 @@ def versions(model: ModelName, now: Now = None, definitions: Definitions = None,
     with project.open() as opened:
         page = model_page(chosen, opened.remembered, now_of(project, now))
     if json:
-        output.as_json([{"version": v.version, "champion": v.champion, "facts": dict(v.facts)} for v in page.versions])
+        output.as_json(
+            [
+                {"version": v.version, "champion": v.champion, "facts": dict(v.facts), "changed": list(v.changes)}
+                for v in page.versions
+            ]
+        )
         return
     if not page.versions:
         output.say(f"no version of {chosen.name} has been trained yet")
@@ -320,4 +325,5 @@ def versions(model: ModelName, now: Now = None, definitions: Definitions = None,
     names = list(dict.fromkeys(name for card in page.versions for name, _ in card.facts))
     columns = ["", *(f"version {v.version}" + (" (champion)" if v.champion else "") for v in page.versions)]
     rows = [[name, *(dict(v.facts).get(name, "–") for v in page.versions)] for name in names]
+    rows.append(["Changed", *("\n".join(v.changes) or "–" for v in page.versions)])
     output.table(f"Versions of {chosen.name}", columns, rows)

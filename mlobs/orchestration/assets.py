@@ -31,7 +31,7 @@ def family_assets(deployment: Deployment, family: Family) -> list[dg.AssetsDefin
     for table in family.tables:
         if table.id in deployment.keys:
             continue
-        maker = next((m for m, role in deployment.users(table).items() if role == "predictions" and m.predict), None)
+        maker = next((m for m, role in deployment.users(table).items() if role == "predictions" and m.predicts), None)
         if table.load is not None:
             assets.append(landing(deployment, family, table))
         elif maker is not None:

@@ -13,16 +13,16 @@ from dagster.components import Scaffolder, ScaffoldRequest
 
 from mlobs.errors import SpecError, nearest
 from mlobs.orchestration.definitions import build_definitions
-from mlobs.spec import DEFAULT_MONITORS, Field, Model, Monitor, Retraining, Table
+from mlobs.spec import DEFAULT_MONITORS, Field, Model, Monitor, Retraining, Table, trainable
 
 MONITORS: dict[str, type[Monitor]] = {monitor.check: type(monitor) for monitor in DEFAULT_MONITORS}
 
 
-def imported(path: str | None, what: str) -> Callable[..., Any] | None:
+def imported(path: str | None, what: str, usable: Callable[[Any], bool] = callable) -> Any:
     """The object at an import path, `package.module:name` or `package.module.name`.
 
     Raises:
-        SpecError: nothing is there, or it can't be called; names what the path is for.
+        SpecError: nothing is there, or it isn't `usable`; names what the path is for.
     """
     if not path:
         return None
@@ -32,10 +32,10 @@ def imported(path: str | None, what: str) -> Callable[..., Any] | None:
     except ImportError as error:
         raise SpecError(f"{what}: can't import {module_name!r} ({error}); give package.module:function") from error
     found = getattr(module, name, None)
-    if not callable(found):
-        known = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+    if not usable(found):
+        known = [n for n, value in vars(module).items() if usable(value) and not n.startswith("_")]
         raise SpecError(f"{what}: {module_name!r} has no function {name!r}; {nearest(name, known)}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def length(value: Any, what: str) -> timedelta:
@@ -195,8 +195,8 @@ SCAFFOLD = textwrap.dedent(
       actuals: {{name: actuals, time: at, key: id}}
       prediction: predicted
       actual: actual
-      # train: my_project.training:train        # train(frame) -> estimator
-      # predict: my_project.training:predict    # predict(estimator, frame) -> predictions
+      # train: my_project.training:train        # train(frame) -> model, or a scikit-learn estimator
+      # predict: my_project.training:predict    # predict(model, frame) -> predictions; left out: the model's own
     """
 )
 
@@ -263,7 +263,7 @@ class ModelMonitor(dg.Component, dg.Model, dg.Resolvable):
             version=self.version,
             inputs=tuple(self.inputs),
             monitors=tuple(monitors),
-            train=imported(self.train, f"{where}: train"),
+            train=imported(self.train, f"{where}: train", trainable),
             predict=imported(self.predict, f"{where}: predict"),
             retraining=policy,
             description=self.description,

@@ -129,9 +129,12 @@ class Deployment:
         """
         version = self.tracking.champion(model.name)
         if version is None:
-            raise TrackingError(
-                f"model {model.name!r} has no champion yet: run the job {model.name}_retrain to train the first version"
+            mend = (
+                f"run the job {model.name}_retrain to train the first version"
+                if model.train is not None
+                else "register a version in MLflow and give it the alias 'champion'"
             )
+            raise TrackingError(f"model {model.name!r} has no champion yet: {mend}")
         kept = self._estimators.get(model.name)
         if kept is None or kept[0] != version.version:
             kept = (version.version, self.tracking.load(version), self.tracking.load_expectation(version))
@@ -165,11 +168,11 @@ class Deployment:
         return dg.AssetKey([model.name, part])
 
     def produced(self, table: Table) -> bool:
-        """Whether mlobs fills the table: it has a `load`, or holds the predictions of a model with `predict`."""
+        """Whether mlobs fills the table: it has a `load`, or holds predictions that mlobs makes."""
         if table.id in self.keys:
             return False
         return table.load is not None or any(
-            role == "predictions" and model.predict is not None for model, role in self.users(table).items()
+            role == "predictions" and model.predicts for model, role in self.users(table).items()
         )
 
     def lineage(self) -> dict[str, list[str]]:

@@ -74,10 +74,10 @@ def table_spec(deployment: Deployment, family: Family, table: Table) -> dg.Asset
     deps = [
         dg.AssetDep(deployment.table_key(maker.features))
         for maker in makers
-        if maker.predict or maker.features is not table
+        if maker.predicts or maker.features is not table
     ]
-    deps += [dg.AssetDep(deployment.model_key(maker, "model")) for maker in makers if maker.train]
-    computed = any(maker.predict for maker in makers) and table.load is None
+    deps += [dg.AssetDep(deployment.model_key(maker, "model")) for maker in makers if maker.train is not None]
+    computed = any(maker.predicts for maker in makers) and table.load is None
     roles = sorted({f"{role} of {model.name}" for model, role in users.items()})
     return dg.AssetSpec(
         deployment.table_key(table),

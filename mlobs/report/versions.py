@@ -43,7 +43,9 @@ def version_cards(
             facts.insert(-1, (f"Live {accuracy.metric}", text))
         promotion = promoted.get(version.version)
         if promotion:
-            facts.append(("Deployed", f"{wording.moment(promotion.at)} by {promotion.by}"))
+            # mlobs' own reason is the outcome that is told already; a person's is not
+            why = f": {promotion.reason}" if promotion.reason not in ("", version.info.get("verdict")) else ""
+            facts.append(("Deployed", f"{wording.moment(promotion.at)} by {promotion.by}{why}"))
         since = promotion.at if promotion else None
         changed = changes(earlier.get(version.version, {}), version.info, accuracy.metric)
         cards.append(VersionCard(version.version, version.version == champion, tuple(facts), since, changed))

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlobs.errors import MlobsError, TrackingError, TrainingError
+from mlobs.errors import TrackingError, TrainingError
+from mlobs.estimators import fit
 from mlobs.expectation import Expectation, learn
 from mlobs.metrics.accuracy import MIN_WINDOWS, Estimate, error, estimate_improvement, metrics, watched_error
-from mlobs.predictions import Predicted, predicted, said
+from mlobs.predictions import Predicted, predicted
 from mlobs.retraining.policy import decide
 from mlobs.retraining.situation import situation
 from mlobs.retraining.training_set import TIME, TrainingSet, build
@@ -88,25 +89,6 @@ class Outcome:
     windows: tuple[Window, ...]
     comparison: Comparison | None = None
     folds: tuple[Fold, ...] = field(default=(), repr=False)
-
-
-def fit(model: Model, frame: pd.DataFrame) -> Any:
-    """The user's `train` on the inputs and the actual of `frame`.
-
-    Raises:
-        TrainingError: it raised, or returned None.
-    """
-    if model.train is None:
-        raise TrainingError(f"model {model.name!r} has no train function: give Model(train=..., predict=...)")
-    try:
-        estimator = model.train(frame[[*model.input_names, model.actual]].reset_index(drop=True))
-    except MlobsError:
-        raise
-    except Exception as failure:
-        raise TrainingError(f"model {model.name!r}: train raised {said(failure)} on {len(frame)} rows") from failure
-    if estimator is None:
-        raise TrainingError(f"model {model.name!r}: train returned None: return the fitted estimator")
-    return estimator
 
 
 def naive_baseline(model: Model, actual: pd.Series) -> float | str:
@@ -401,6 +383,7 @@ def _info(
         "metric": training.metric,
         "cv_error": training.cv_error,
         "baseline": training.baseline,
+        "params": {name: str(value) for name, value in training.params.items()},
         "metrics": dict(training.metrics),
         "importances": dict(training.importances),
         "fit_seconds": training.fit_seconds,

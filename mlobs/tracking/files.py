@@ -1,36 +1,37 @@
 """Model files without pickle: what may be stored in a skops file, and what may be loaded from one.
 
-A file is loaded only if every type in it is known to skops, is a class that scikit-learn itself defines, or was stated by
-the user.
+A file is loaded only if every type in it is known to skops, is a class that scikit-learn itself defines, an estimator or
+booster of XGBoost or LightGBM (which read their own formats), or was stated by the user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from importlib import import_module, metadata
+import zipfile
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mlobs.errors import TrackingError
+from mlobs.estimators import BOOSTERS, kind_of
 from mlobs.expectation import Expectation
 from mlobs.tracking.quiet import quiet
 
-FILE, EXPECTATION = "model.skops", "expectation.skops"
-_VOUCHED = ("functools.partial", "sklearn.utils.validation.check_array")
-"""What scikit-learn's own estimators hold beside classes (gradient boosting keeps a partial of `check_array`). A partial
-only calls what is named in the file as well, and so has been looked at by itself."""
-_REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
+EXPECTATION = "expectation.skops"
+_VOUCHED = ("functools.partial", "sklearn.utils.validation.check_array", "collections.OrderedDict")
+"""What estimators hold beside classes of their own (scikit-learn's gradient boosting keeps a partial of `check_array`). A
+partial only calls what is named in the file as well, and so has been looked at by itself."""
 
 
-def save(estimator: Any, folder: Path, trusted: Collection[str]) -> int:
-    """Write the estimator into `folder` in MLflow's scikit-learn flavour; returns the bytes of the model file.
+def save(estimator: Any, folder: Path, trusted: Collection[str], requirements: Sequence[str]) -> None:
+    """Write the estimator into `folder` in MLflow's scikit-learn flavour, as skops.
 
     Raises:
         TrackingError: it holds types that nobody vouched for, or state that only pickle could store.
     """
     import skops.io
 
-    kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
+    kind = kind_of(estimator)
     with quiet():
         try:
             found = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
@@ -47,21 +48,26 @@ def save(estimator: Any, folder: Path, trusted: Collection[str]) -> int:
             str(folder),
             serialization_format="skops",
             skops_trusted_types=found,
-            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=list(requirements),
         )
-    return (folder / FILE).stat().st_size
 
 
 def load(file: Path, trusted: Collection[str], what: str) -> Any:
     """The estimator in a skops file.
 
     Raises:
-        TrackingError: the file holds types that nobody vouched for; `what` names it in the message.
+        TrackingError: the file is no skops file, or holds types that nobody vouched for; `what` names it in the message.
     """
     import skops.io
 
     with quiet():
-        found = skops.io.get_untrusted_types(file=file)
+        try:
+            found = skops.io.get_untrusted_types(file=file)
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise TrackingError(
+                f"{what}: its file {file.name} is no skops file ({error}), and nothing is unpickled: restore it, or roll back to"
+                " another version"
+            ) from error
         _vouch(found, trusted, what)
         return skops.io.load(file, trusted=found)
 
@@ -86,7 +92,7 @@ def load_expectation(folder: Path, what: str) -> Expectation | None:
 
 
 def _vouch(found: list[str], trusted: Collection[str], what: str) -> None:
-    unknown = sorted(t for t in found if not (t in trusted or t in _VOUCHED or _is_sklearn_class(t)))
+    unknown = sorted(t for t in found if not (t in trusted or t in _VOUCHED or _is_known_class(t)))
     if unknown:
         raise TrackingError(
             f"{what} holds types that nobody vouched for: {', '.join(unknown)}; if they are yours, name them in"
@@ -94,13 +100,23 @@ def _vouch(found: list[str], trusted: Collection[str], what: str) -> None:
         )
 
 
-def _is_sklearn_class(name: str) -> bool:
-    """Whether a type named in a skops file is a class that scikit-learn itself defines (a function is not)."""
+def _is_known_class(name: str) -> bool:
+    """Whether a type named in a skops file is a class that scikit-learn defines, or a model of XGBoost or LightGBM.
+
+    Functions are not, nor other classes of these packages.
+    """
     module, _, attribute = name.rpartition(".")
-    if module.split(".")[0] != "sklearn":
+    root = module.split(".")[0]
+    if root not in ("sklearn", "xgboost", "lightgbm"):
         return False
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError):
         return False
-    return isinstance(found, type) and found.__module__.split(".")[0] == "sklearn"
+    if not isinstance(found, type) or found.__module__.split(".")[0] != root:
+        return False
+    if root == "sklearn":
+        return True
+    from sklearn.base import BaseEstimator
+
+    return issubclass(found, BaseEstimator) or name in BOOSTERS

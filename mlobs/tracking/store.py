@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from mlobs.errors import TrackingError
-from mlobs.tracking import files
+from mlobs.tracking import files, flavours
 from mlobs.tracking.quiet import speaking, sqlite_path
 from mlobs.tracking.records import TAG, Training, Version, audit_tags, changed, environment, version_of
 
@@ -78,7 +78,7 @@ class Tracking:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "model"
             with self._speaking(f"log the training of model {model!r}"):
-                size = files.save(estimator, place, self.trusted)
+                size = flavours.save(estimator, place, self.trusted)
                 if expectation is not None:
                     files.save_expectation(expectation, place)
                 return self._log(model, place, size, training, type(estimator).__name__)
@@ -235,14 +235,15 @@ class Tracking:
         ]
 
     def load(self, version: Version) -> Any:
-        """The stored estimator of a version. Nothing is unpickled.
+        """The stored model of a version, trained by mlobs or registered by others. Nothing is unpickled (`flavours.py`).
 
         Raises:
-            TrackingError: files are missing, or hold a type that is neither scikit-learn's nor in `trusted`.
+            TrackingError: files are missing or damaged, are of a format that can hold code, or hold a type that nobody
+                vouched for (`trusted`).
         """
         what = f"version {version.version} of model {version.model!r}"
         with self._speaking(f"load {what}"):
-            return files.load(self._file(version), self.trusted, what)
+            return flavours.load(self._folder(version), self.trusted, what)
 
     def load_expectation(self, version: Version) -> Expectation | None:
         """What was learned of the version's accuracy at its training; None when nothing was.
@@ -252,7 +253,7 @@ class Tracking:
         """
         what = f"version {version.version} of model {version.model!r}"
         with self._speaking(f"load the expected accuracy of {what}"):
-            return files.load_expectation(self._file(version).parent, what)
+            return files.load_expectation(self._folder(version), what)
 
     def compare(self, model: str) -> pd.DataFrame:
         """Versions side by side, newest first: one row a version with its data, metrics, times, status and changes.
@@ -265,8 +266,7 @@ class Tracking:
 
         rows, before = [], None
         for version in self.versions(model):
-            with self._speaking(f"read the run of version {version.version} of model {model!r}"):
-                data = self.client.get_run(version.run_id).data
+            params, logged = self._logged(version)
             status = (
                 "promoted" if "promoted_at" in version.tags else "refused" if "refused_at" in version.tags else "open"
             )
@@ -277,21 +277,29 @@ class Tracking:
                     "trained_at": version.trained_at,
                     "window_start": version.window.start if version.window else None,
                     "window_end": version.window.end if version.window else None,
-                    "rows": int(data.metrics.get("training_rows", 0)),
+                    "rows": int(logged.get("training_rows", 0)),
                     "metric": version.tags.get("metric", ""),
                     "cv_error": version.cv_error,
-                    "fit_seconds": data.metrics.get("fit_seconds"),
-                    "score_seconds": data.metrics.get("score_seconds"),
-                    "model_bytes": int(data.metrics.get("model_bytes", 0)),
+                    "fit_seconds": logged.get("fit_seconds"),
+                    "score_seconds": logged.get("score_seconds"),
+                    "model_bytes": int(logged.get("model_bytes", 0)),
                     "status": CHAMPION if CHAMPION in version.aliases else status,
                     "by": version.tags.get("promoted_by", ""),
                     "because": version.tags.get("promoted_because") or version.tags.get("refused_because", ""),
-                    "changed": changed(before, (data.params, version.tags)),
+                    "changed": changed(before, (params, version.tags)),
                 }
             )
-            before = (data.params, version.tags)
+            before = (params, version.tags)
         columns = list(rows[0]) if rows else ["version", "aliases", "status"]
         return pd.DataFrame(rows[::-1], columns=columns)
+
+    def _logged(self, version: Version) -> tuple[dict[str, str], dict[str, float]]:
+        """Parameters and metrics of the version's run; none for a version that was registered without a run."""
+        if not version.run_id:
+            return {}, {}
+        with self._speaking(f"read the run of version {version.version} of model {version.model!r}"):
+            data = self.client.get_run(version.run_id).data
+        return data.params, data.metrics
 
     def _alias(self, model: str, alias: str) -> Version | None:
         from mlflow.exceptions import MlflowException
@@ -350,23 +358,23 @@ class Tracking:
 
     # Files
 
-    def _file(self, version: Version) -> Path:
-        source = urlparse(version.source)
-        if source.scheme in ("", "file"):
-            folder = Path(unquote(source.path))
-            path = sqlite_path(self.uri)
-            if not folder.exists() and path is not None and "mlartifacts" in folder.parts:
-                # The store was moved as a whole: MLflow remembers where it used to be.
-                moved = folder.parts[folder.parts.index("mlartifacts") :]
-                folder = path.parent.joinpath(*moved)
-        else:
-            folder = Path(self.client.download_artifacts(version.run_id, "model"))
-        if not (folder / files.FILE).is_file():
-            raise TrackingError(
-                f"version {version.version} of model {version.model!r}: its file {files.FILE} is missing in {folder}; restore the"
-                " artifacts folder, or roll back to another version"
-            )
-        return folder / files.FILE
+    def _folder(self, version: Version) -> Path:
+        """The folder with the version's files on this machine; fetched when they lie elsewhere."""
+        where = version.source
+        if urlparse(where).scheme == "models":  # MLflow 3 registers a logged model by its id
+            where = self.client.get_model_version_download_uri(version.model, version.version)
+        source = urlparse(where)
+        if source.scheme not in ("", "file"):
+            from mlflow.artifacts import download_artifacts
+
+            return Path(download_artifacts(artifact_uri=where, tracking_uri=self.uri))
+        folder = Path(unquote(source.path))
+        path = sqlite_path(self.uri)
+        if not folder.exists() and path is not None and "mlartifacts" in folder.parts:
+            # The store was moved as a whole: MLflow remembers where it used to be.
+            moved = folder.parts[folder.parts.index("mlartifacts") :]
+            folder = path.parent.joinpath(*moved)
+        return folder
 
     def _speaking(self, doing: str) -> AbstractContextManager[None]:
         return speaking(self.uri, doing)

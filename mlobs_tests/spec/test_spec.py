@@ -62,7 +62,8 @@ def test_an_unknown_kind_is_refused_with_the_nearest_one():
         ({"predictions": table("predictions", cadence=timedelta(hours=1))}, "another cadence"),
         ({"actuals": table("predictions")}, "'predictions' is declared twice"),
         ({"inputs": ["tmp"]}, "did you mean 'temp'"),
-        ({"train": len}, "both train and predict"),
+        ({"train": 3}, "a function of a frame or an unfitted scikit-learn estimator, got 3"),
+        ({"train": dict}, "unfitted scikit-learn estimator, got <class 'dict'>"),
         ({"monitors": (mlobs.Drift(), mlobs.Drift())}, "'drift' is declared twice"),
     ],
 )

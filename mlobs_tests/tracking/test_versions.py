@@ -228,7 +228,7 @@ def test_an_alias_deleted_by_hand_is_an_error_not_a_missing_champion(tracking: T
 def test_missing_artifacts_are_named(tracking: Tracking, store: Path) -> None:
     version = promoted(tracking, APRIL)
     shutil.rmtree(store.parent / "mlartifacts")
-    with pytest.raises(TrackingError, match=r"its file model.skops is missing .* roll back"):
+    with pytest.raises(TrackingError, match=r"its file MLmodel is missing .* roll back"):
         tracking.load(version)
 
 
