@@ -28,6 +28,10 @@ be written after others with higher ids."""
 CLAIM = timedelta(minutes=5)
 """Wall time after which a claim lapses whose daemon died before Dagster had made the run."""
 
+SILENCE = timedelta(hours=6)
+"""Wall time without an event after which a training run is taken for dead. A training says each step before it begins; the
+longest, a fit of boosted trees or a forest on millions of rows, stays well below."""
+
 PAGE = 200
 BUSY = [
     dg.DagsterRunStatus.QUEUED,
@@ -154,7 +158,7 @@ def retraining_sensor(
             context.update_cursor(memory.write())
             return dg.SkipReason(f"no failed accuracy evaluation of {model.name} waits for an answer")
         now = deployment.now()
-        facts = gathered(deployment, model, now, running=is_running(context.instance, job.name))
+        facts = gathered(deployment, model, now, running=is_running(context.instance, job.name, wall_clock()))
         if memory.pending is None:  # failures that were answered before call for nothing more
             facts = replace(facts, failures=0, drift_windows=0)
         decision = decide(policy, facts)
@@ -215,6 +219,16 @@ def gathered(deployment: Deployment, model: Model, now: datetime, *, running: bo
     )
 
 
-def is_running(instance: dg.DagsterInstance, job_name: str) -> bool:
-    """Whether a run of the job is queued or under way."""
-    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=BUSY)) > 0
+def is_running(instance: dg.DagsterInstance, job_name: str, now: datetime) -> bool:
+    """Whether a run of the job is queued or under way at wall time `now`.
+
+    A run whose process was killed stays started in Dagster for good, unless run monitoring is set up. One that has written
+    no event for `SILENCE` counts as dead, so that it doesn't stop training for ever; were it alive after all, two trainings
+    would register two versions, and the alias would still move as a whole.
+    """
+    for run in instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=BUSY)):
+        newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+        waits = run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+        if waits or not newest or now.timestamp() - newest[0].timestamp < SILENCE.total_seconds():
+            return True
+    return False

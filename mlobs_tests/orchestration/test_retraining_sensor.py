@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -136,6 +136,21 @@ def test_of_two_daemons_that_race_one_asks(changed: Morning) -> None:
     waiting = changed.tick("retraining")
     assert waiting.runs == ()
     assert waiting.skipped.startswith("another daemon is asking for this run: accuracy failed")
+
+
+def test_a_run_whose_process_was_killed_stops_training_for_six_hours_and_not_for_ever(changed: Morning) -> None:
+    import dagster as dg
+
+    from mlobs.orchestration.sensors import SILENCE, is_running
+
+    job = changed.replay.repository.get_job("basket_retrain")
+    run = changed.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    changed.instance.report_engine_event("the step begins, and then the process is killed", run)
+    begun = changed.instance.get_records_for_run(run.run_id).records[-1].timestamp
+    killed = datetime.fromtimestamp(begun, UTC)
+    assert is_running(changed.instance, "basket_retrain", killed + SILENCE - timedelta(minutes=1))
+    assert not is_running(changed.instance, "basket_retrain", killed + SILENCE + timedelta(seconds=1))
+    assert not is_running(changed.instance, "another_job", killed)
 
 
 def reopened(prepared: Path, tmp_path: Path, open_morning: Callable[..., Morning], **policy: object) -> Morning:
