@@ -16,6 +16,9 @@ from mlobs.demo import summary
 from mlobs.demo.replay import MARKER, last_day, replay
 from mlobs.errors import MlobsError, WarehouseError
 
+SPOKEN = 20
+"""Where no bar can be drawn (a pipe, CI), a line is printed every so many days."""
+
 
 def run(output: Path, until: str | None, days: int | None, console: Console) -> None:
     """Replay into `output` and say what happened.
@@ -31,9 +34,13 @@ def run(output: Path, until: str | None, days: int | None, console: Console) -> 
     console.print(f"Replaying JetBlue's 2013 up to {last:%d %B} through Dagster, in {output.absolute()}")
     with bar:
         task = bar.add_task("starting", total=None)
-        result = replay(
-            output, last, progress=lambda done, of, what: bar.update(task, completed=done, total=of, description=what)
-        )
+
+        def advance(done: int, of: int, what: str) -> None:
+            bar.update(task, completed=done, total=of, description=what)
+            if not console.is_terminal and done % SPOKEN == 0:
+                console.print(f"{done} of {of}: {what}")
+
+        result = replay(output, last, progress=advance)
     with result.project.open() as opened:
         model = result.project.models[0]
         told = summary.events(result, opened.history)
