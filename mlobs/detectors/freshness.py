@@ -139,8 +139,8 @@ class FreshnessMonitor:
         if stale is not None:
             value, limit, usual = stale
             reason = (
-                f"data arrives, but its newest event is {_span(value)} old; after a delivery it used to be"
-                f" {_span(usual)}, at most {_span(limit)}"
+                f"data arrives, but its newest event is {_age(value)}; after a delivery it used to be {_age(usual)},"
+                f" and {_age(limit)} is the limit"
             )
             bounds = Range(-math.inf, limit, min(usual, limit))
             return verdict(
@@ -245,6 +245,11 @@ def _span(hours: float) -> str:
     if abs(hours) < 1:
         return f"{60 * hours:.0f} min"
     return f"{hours:.1f} h" if abs(hours) < 72 else f"{hours / 24:.1f} days"
+
+
+def _age(hours: float) -> str:
+    """Of an event: tables of what is planned hold events that lie ahead."""
+    return f"{_span(hours)} old" if hours >= 0 else f"{_span(-hours)} ahead"
 
 
 def _many(count: int, noun: str) -> str:

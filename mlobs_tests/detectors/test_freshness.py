@@ -137,6 +137,16 @@ def test_deliveries_without_new_events_are_stale():
     assert (verdict.status, verdict.metric) == ("failed", "hours_since_event")
 
 
+def test_events_of_a_table_of_what_is_planned_lie_ahead():
+    times = [START + timedelta(days=n) for n in range(40)]
+    landed = [Landed(t, t + 18 * HOUR) for t in times]
+    landed[-1] = Landed(times[-1], landed[-2].newest)
+    verdict = FreshnessMonitor("t").judge(landed, times[-1] + HOUR)
+    assert verdict.reason.startswith(
+        "data arrives, but its newest event is 6.0 h old; after a delivery it used to be 18.0 h ahead, and"
+    )
+
+
 def test_little_history_is_learning_but_a_long_silence_is_not():
     times = arrivals("daily", 8, 6)
     assert FreshnessMonitor("t").judge(times, times[-1] + HOUR).status == "learning"
