@@ -6,6 +6,7 @@ writing at a time; whoever finds it locked waits and tries again. What lives in 
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -145,12 +146,16 @@ class DuckDBFile(DuckDB):
         if getattr(self._kept, "connection", None) is not None:
             yield
             return
-        with self._connection(write=True) as connection:
+        with self._connection(write=self._may_be_written()) as connection:
             self._kept.connection = connection
             try:
                 yield
             finally:
                 self._kept.connection = None
+
+    def _may_be_written(self) -> bool:
+        """Whether this process may write the file, or make it; where it may not, a session reads."""
+        return os.access(self.path.parent, os.W_OK) and (not self.path.exists() or os.access(self.path, os.W_OK))
 
     def exists(self, table: Table) -> bool:
         self._open()

@@ -5,12 +5,14 @@ Knows SQLite and Postgres, and nothing of what the tables mean.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,7 +33,7 @@ class Database:
 
     On SQLite every write takes the write lock at its start (BEGIN IMMEDIATE) and waits for it up to `wait` seconds,
     readers never wait (WAL). A transaction that was not committed leaves nothing behind, also when the process is
-    killed.
+    killed. A file that this process may not write, or whose folder it may not, is opened for reading.
 
     Raises:
         HistoryError: when it can't be opened, or was written by a newer mlobs; says the mend.
@@ -50,6 +52,7 @@ class Database:
                 raise HistoryError(
                     f"history {self.place}: its folder {folder} doesn't exist; make it, or choose another"
                 )
+            self.url = _as_allowed(self.url)
         self.engine = self._engine()
         try:
             with self._in_words():
@@ -176,6 +179,24 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _as_allowed(url: URL) -> URL:
+    """The address of an SQLite file as this process may open it: one that can't be written is opened for reading.
+
+    SQLite reads a file in WAL mode through two files beside it, which it makes. Where it can't, and there is no log that
+    has to be read with it, the file is taken to stand still (`immutable`).
+    """
+    path = str(url.database)
+    file = Path(path)
+    if path.startswith("file:") or not file.is_file():
+        return url
+    folder_writable = os.access(file.parent, os.W_OK)
+    if folder_writable and os.access(file, os.W_OK):
+        return url
+    still = not folder_writable and not Path(f"{path}-wal").exists()
+    query = {"mode": "ro", "uri": "true", **({"immutable": "1"} if still else {})}
+    return url.set(database=f"file:{quote(str(file.absolute()))}").update_query_dict(query)
 
 
 def _begin(connection: Connection) -> None:
