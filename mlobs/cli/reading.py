@@ -25,10 +25,12 @@ from mlobs.cli.application import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from mlobs.metrics.profiles import Profile
+    from mlobs.project import Project
     from mlobs.report.content import Glance, ModelPage
-    from mlobs.spec import Table
+    from mlobs.spec import Model, Table
 
 
 @app.command(
@@ -47,13 +49,9 @@ def status(
     ] = False,
 ) -> None:
     """Every model on one screen, a line each: accuracy, data, freshness, incidents, retraining. One model: with notes."""
-    from mlobs.report.collect import model_page
-
     project = project_of(definitions)
-    at = now_of(project, now)
     models = [project.model(model)] if model is not None else list(project.models)
-    with project.open() as opened:
-        pages = [model_page(m, opened.remembered, at, project.lineage()) for m in models]
+    pages = _pages(project, models, now_of(project, now))
     if json:
         output.as_json(
             [
@@ -76,6 +74,16 @@ def status(
         _all_models(pages)
     if exit_code and any(page.state in ("error", "warn") for page in pages):
         raise typer.Exit(output.CHECKS_FAILED)
+
+
+def _pages(project: Project, models: Sequence[Model], now: datetime) -> list[ModelPage]:
+    """What the report's pages say, without what only drawings need."""
+    from mlobs.report.collect import REACH, model_page
+    from mlobs.report.tables import Tables
+
+    with project.open() as opened:
+        tables = Tables(opened.remembered, now - REACH, now, drawn=False)
+        return [model_page(model, opened.remembered, now, project.lineage(), tables) for model in models]
 
 
 def _one_model(page: ModelPage) -> None:
@@ -305,12 +313,9 @@ def explain_sql(table: AnyTable, window: OneWindow = None, now: Now = None, defi
 @app.command(rich_help_panel="Look", epilog=examples("mlobs versions delivery_time"))
 def versions(model: ModelName, now: Now = None, definitions: Definitions = None, json: Json = False) -> None:
     """The versions of a model side by side: training data, errors, run time, what changed, who deployed which and why."""
-    from mlobs.report.collect import model_page
-
     project = project_of(definitions)
     chosen = project.model(model)
-    with project.open() as opened:
-        page = model_page(chosen, opened.remembered, now_of(project, now))
+    (page,) = _pages(project, [chosen], now_of(project, now))
     if json:
         output.as_json(
             [

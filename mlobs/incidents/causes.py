@@ -40,6 +40,16 @@ SURENESS: Mapping[Kind, float] = {
 """How far the evidence of each kind is believed: broken data is seen itself, the rest is inferred from coincidence."""
 
 
+ERRORS = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "mse": "mean squared error",
+    "bias": "mean error",
+    "brier": "Brier score",
+}
+"""Metrics of error whose name says little to who doesn't know it."""
+
+
 @dataclass(frozen=True)
 class Fall:
     """A model's error before and after it rose; `standard_error` is that of their difference.
@@ -68,7 +78,8 @@ class Fall:
     @property
     def what(self) -> str:
         """What rose, in words."""
-        return f"{self.metric} beyond the naive baseline's" if self.against_naive else self.metric
+        error = ERRORS.get(self.metric, self.metric.replace("_", " "))
+        return f"{error} beyond the naive baseline's" if self.against_naive else error
 
     @property
     def excess(self) -> float:
@@ -282,7 +293,11 @@ def _drifts(e: Evidence) -> list[RootCause]:
         share = _importance_share(e, d.field) * moved
         how = f"PSI {d.distance:.2f}, threshold {d.threshold:.2f}"
         known = e.importances.get(d.field) if e.importances else None
-        weight = "" if known is None else f"; destroying the field costs {known:.3g} of {e.fall.metric}"
+        weight = (
+            ""
+            if known is None
+            else f"; destroying the field costs {known:.3g} of {ERRORS.get(e.fall.metric, e.fall.metric)}"
+        )
         sentence = f"{d.field} of {d.table} has moved away from the training data ({how})"
         found.append(_cause("drift", f"{d.table}.{d.field}", share, 1.0, sentence, (how + weight,)))
     return found

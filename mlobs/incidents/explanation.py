@@ -89,7 +89,8 @@ class Explanation:
         fall = self.fall
         return {
             "model": fall.model,
-            "metric": fall.what,
+            "metric": fall.metric,
+            "measured": fall.what,
             "since": fall.window.start,
             "until": fall.window.end,
             "before": fall.before,

@@ -38,6 +38,7 @@ from mlobs.windows import Window
 
 if TYPE_CHECKING:
     from mlobs.history import History
+    from mlobs.incidents import Incident
 
 REACH = timedelta(days=370)
 """How far back a page looks; older windows stay in history."""
@@ -280,11 +281,8 @@ def _incidents(
             title=incident.title,
             detail=incident.reason,
             touched=tuple(dict.fromkeys((*incident.touched.tables, *incident.touched.models))),
-            why=tuple(
-                fall.sentence
-                for fall in falls
-                if performance_name(model) in incident.touched.tables and fall.failed.overlaps(incident.window)
-            ),
+            why=_why(model, incident, falls),
+            window=incident.window,
             who=incident.acknowledged_by,
         )
         for incident in incidents(history, since=since, until=now)
@@ -292,6 +290,15 @@ def _incidents(
     ]
     lines.sort(key=lambda line: (line.opened, int(line.id)), reverse=True)
     return tuple(lines[:MAX_INCIDENTS])
+
+
+def _why(model: Model, incident: Incident, falls: Sequence[FallStory]) -> tuple[str, ...]:
+    """Why accuracy fell during an incident: falls with a cause, newest first; the newest one where none has any."""
+    if performance_name(model) not in incident.touched.tables:
+        return ()
+    during = [fall for fall in falls if fall.failed.overlaps(incident.window)]
+    explained = [fall for fall in during if fall.causes] or during[:1]
+    return tuple(fall.sentence for fall in explained)
 
 
 def _said(model: Model, history: History, since: datetime, now: datetime) -> tuple[Said, ...]:
@@ -362,7 +369,7 @@ def _data_glance(model: Model, verdicts: Mapping[str, Sequence[Verdict]]) -> Gla
         for verdict in found:
             if verdict.window == last and verdict.detector != "freshness":
                 by_check.setdefault(verdict.detector, []).append(cell_state(verdict))
-        checks += [(f"{check} of {table.id}", worst(states)) for check, states in by_check.items()]
+        checks += [(f"{check.replace('_', ' ')} of {table.id}", worst(states)) for check, states in by_check.items()]
     if newest is None:
         return Glance("Data", "learning", "–", "nothing has been checked yet")
     bad = [(name, state) for name, state in checks if state in ("error", "warn")]

@@ -211,11 +211,12 @@ class Distribution:
 
 @dataclass(frozen=True)
 class MetricHistory:
-    """The history of one metric of a field."""
+    """The history of one metric of a field; `judged` counts the windows, of which the series may leave some out."""
 
     metric: str
     detector: str
     series: Series
+    judged: int = 0
 
 
 @dataclass(frozen=True)
@@ -286,6 +287,7 @@ class IncidentLine:
     touched: tuple[str, ...]
     why: tuple[str, ...] = ()
     who: str = ""
+    window: Window | None = None
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,15 @@ MAX_HISTORIES = 120
 """Histories on a page, at least one a field while there are enough; keeps the file small."""
 PER_FIELD = 3
 MAX_FAILURES = 12
+MAX_LINES = 600
+"""Failures listed on a page in all, at least `LEAST_LINES` a field."""
+LEAST_LINES = 4
 CURRENT = 7
 """Newest windows whose distribution is shown beside the reference."""
 MAX_BINS = 16
+DISTANCES = 12_000
+"""Distances that are measured for the drift histories of a table, at most: a year of 32 fields. Beyond that windows that
+passed are left out evenly: a distance over seven windows taken together moves little from one to the next."""
 
 Key = tuple[str, str, str]
 
@@ -76,7 +82,9 @@ def most_failed(fields: Sequence[FailedField]) -> tuple[tuple[FailedField, ...],
     shown, rest = ranked[:MAX_FIELDS], ranked[MAX_FIELDS:]
     each = _histories_each(len(shown))
     left_out = (f"Left out for brevity: {', '.join(field.field for field in rest)}.",) if rest else ()
-    return tuple(replace(field, histories=field.histories[:each]) for field in shown), left_out
+    lines = max(LEAST_LINES, min(MAX_FAILURES, MAX_LINES // max(1, len(shown))))
+    kept = (replace(f, histories=f.histories[:each], failures=f.failures[:lines]) for f in shown)
+    return tuple(kept), left_out
 
 
 def _histories_each(fields: int) -> int:
@@ -125,7 +133,7 @@ def _with_histories(
             own = [v for v in failures[one.field] if (v.field, v.metric, v.segment) == key]
             series = _with_failures(learned.get(key, {}), own)
             metric = f"{key[1]} of {key[2]}" if key[2] else key[1]
-            histories.append(MetricHistory(metric, detector, series))
+            histories.append(MetricHistory(metric, detector, series, len(known.profiles)))
         told.append(replace(one, histories=tuple(histories), distribution=distributions.get(one.field)))
     return told
 
@@ -191,9 +199,13 @@ def _drifted(table: Table, known: Remembered, keys: set[Key]) -> dict[Key, dict[
         return replace(profile, fields=fields, segments={})
 
     reference, span = part(known.reference), Drift().windows
+    every = max(1, math.ceil(len(names) * len(known.profiles) / DISTANCES))
+    newest = len(known.profiles) - 1
     recent: list[Profile] = []
-    for window, profile in known.profiles:
+    for place, (window, profile) in enumerate(known.profiles):
         recent = [*recent, part(profile)][-span:]
+        if (newest - place) % every:
+            continue
         parts = [p for p in recent[:-1] if p.rows] + recent[-1:]
         for verdict in drift_verdicts(reference, parts, window, table=table.id):
             key = (verdict.field, verdict.metric, verdict.segment)

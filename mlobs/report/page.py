@@ -203,7 +203,7 @@ def newest_failures(row: HeatRow, most: int = 6) -> str:
 
 def history_note(history: MetricHistory) -> str:
     """How often the metric failed."""
-    return f"failed in {history.series.failures} of {wording.count(len(history.series), 'window')}"
+    return f"failed in {history.series.failures} of {wording.count(history.judged or len(history.series), 'window')}"
 
 
 def history_said(history: MetricHistory, failed: FailedField) -> str:
@@ -278,7 +278,7 @@ def fact(card: VersionCard, name: str) -> str:
 # Small pictures that need no script
 
 
-def sparkline(series: Series, most: int = 90) -> Markup:
+def sparkline(series: Series, most: int = 60) -> Markup:
     """The newest `most` values as a small SVG line, a dot on each failure; decoration, hidden from screen readers."""
     values = series.values[-most:]
     failed = [state in ("error", "warn") for state in series.states[-most:]]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from mlobs.report import wording
@@ -65,14 +66,18 @@ def _times(windows: Iterable[Window]) -> list[int]:
     return [int((w.start.timestamp() + w.end.timestamp()) * 500) for w in windows]
 
 
-def _plain(values: Iterable[float]) -> list[float | None]:
-    """Finite numbers with 4 significant digits (enough for a pixel), else None."""
-    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in values]
+def _plain(values: Iterable[float], digits: int = 4) -> list[float | None]:
+    """Finite numbers with so many significant digits (4 are enough for a pixel), else None."""
+    return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in values]
 
 
 def _width(windows: Sequence[Window]) -> float:
-    """Width of a bar that fills its window, in milliseconds."""
-    return windows[-1].length.total_seconds() * 1000 if windows else 1.0
+    """Width of a bar that reaches from window to window, in milliseconds; where most are left out, over these."""
+    if not windows:
+        return 1.0
+    between = sorted((b.start - a.start).total_seconds() for a, b in pairwise(windows))
+    most = between[int(0.9 * len(between))] if between else 0.0
+    return max(windows[-1].length.total_seconds(), most) * 1000
 
 
 def _reach(windows: Sequence[Window], others: Sequence[datetime]) -> dict[str, int]:
@@ -94,7 +99,7 @@ def _bounds(series: Series) -> tuple[list[float | None], list[float | None]]:
         learnt = not (math.isnan(a) or math.isnan(b))
         low.append(min(max(a, least - pad), most + pad) if learnt else math.nan)
         high.append(max(min(b, most + pad), least - pad) if learnt else math.nan)
-    return _plain(low), _plain(high)
+    return _plain(low, 3), _plain(high, 3)
 
 
 # What each plot shows
@@ -360,8 +365,9 @@ def freshness_plot(story: TableStory) -> Plot:
 
 
 def payload(plots: Mapping[str, Plot]) -> dict[str, Any]:
-    """All that the browser needs to draw `plots`: figures, columns (equal ones once), and colour placeholders."""
+    """All that the browser needs to draw `plots`: figures, columns in short, and colour placeholders."""
     shared: dict[tuple[int, ...], str] = {}
+    texts: dict[str, int] = {}
     drawn: dict[str, Any] = {}
     for name, plot in plots.items():
         columns: dict[str, dict[str, Any]] = {}
@@ -370,11 +376,35 @@ def payload(plots: Mapping[str, Plot]) -> dict[str, Any]:
             for column, values in given.items():
                 if column == "t" and len(values) > 8 and all(isinstance(v, int) for v in values):
                     values = "@" + shared.setdefault(tuple(values), f"t{len(shared)}")
-                columns[source][column] = values
+                columns[source][column] = _short_column(column, values, texts)
         drawn[name] = {"kind": plot.kind, "columns": columns, "settings": dict(plot.settings)}
     return {
         "figures": {kind: clonable(kind) for kind in sorted({p.kind for p in plots.values()})},
-        "shared": {name: list(values) for values, name in shared.items()},
+        "shared": {name: _steps(values) for values, name in shared.items()},
+        "texts": list(texts),
         "plots": drawn,
         "colours": {placeholder: f"--plot-{role}" for role, placeholder in COLOURS.items()},
     }
+
+
+def _short_column(name: str, values: Any, texts: dict[str, int]) -> Any:
+    """A column as it is sent: one value and its count where all are equal, sentences by their number in `texts`."""
+    if isinstance(values, str) or not values or any(isinstance(v, (list, tuple)) for v in values):
+        return values
+    if len(values) > 2 and all(v == values[0] for v in values):
+        return {"all": values[0], "count": len(values)}
+    if name == "text":
+        return {"texts": [texts.setdefault(text, len(texts)) for text in values]}
+    return values
+
+
+def _steps(times: Sequence[int]) -> Any:
+    """Times as the first and the steps between them, in units that all steps are multiples of.
+
+    >>> _steps([1000, 1600, 1900])
+    {'first': 1000, 'unit': 300, 'steps': [2, 1]}
+    """
+    between = [b - a for a, b in pairwise(times)]
+    unit = math.gcd(*between) or 1
+    steps = [step // unit for step in between]
+    return {"first": times[0], "unit": unit, "steps": steps}

@@ -37,10 +37,14 @@ class TableTold:
 
 
 class Tables:
-    """What is told of tables as of one moment, worked out when it is first asked for."""
+    """What is told of tables as of one moment, worked out when it is first asked for.
 
-    def __init__(self, history: History, since: datetime, now: datetime) -> None:
-        self.history, self.since, self.now = history, since, now
+    Args:
+        drawn: whether the page is drawn. One screen of states needs no profiles: it goes without mix and failed fields.
+    """
+
+    def __init__(self, history: History, since: datetime, now: datetime, *, drawn: bool = True) -> None:
+        self.history, self.since, self.now, self.drawn = history, since, now, drawn
         self._told: dict[tuple[str, str], TableTold] = {}
 
     def told(self, table: Table) -> TableTold:
@@ -52,9 +56,10 @@ class Tables:
         key = table.id, table.fingerprint
         if key not in self._told:
             verdicts = live(self.history, table.id, self.since, self.now)
-            known = remembered(table, self.history, self.since, self.now)
+            known = remembered(table, self.history, self.since, self.now) if self.drawn else Remembered("", None, ())
             story = _story(table, verdicts, known, self.history, self.since, self.now)
-            self._told[key] = TableTold(verdicts, story, failed_fields(table, known, verdicts))
+            fields = failed_fields(table, known, verdicts) if self.drawn else ()
+            self._told[key] = TableTold(verdicts, story, fields)
         return self._told[key]
 
 

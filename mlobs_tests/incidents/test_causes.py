@@ -59,7 +59,7 @@ def test_drift_counts_by_distance_and_importance():
     ]
     found = root_causes(Evidence(FALL, drift=moved, importances=IMPORTANCES))
     assert [c.subject for c in found] == ["features.hour", "features.wind"]
-    assert found[0].evidence == ("PSI 1.00, threshold 0.10; destroying the field costs 3 of mae",)
+    assert found[0].evidence == ("PSI 1.00, threshold 0.10; destroying the field costs 3 of mean absolute error",)
 
 
 def test_a_drifted_field_that_is_broken_is_named_once():

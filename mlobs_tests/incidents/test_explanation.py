@@ -80,7 +80,7 @@ def test_it_says_what_rose_and_why(history):
     remember(history, [*wobbling(20, 30), *wobbling(30, 10)])
     found = explain(history, model(), day(40), LINEAGE)
     assert found.sentence == (
-        "mae rose from 20 to 30 on 2013-05-01; most likely: error rose from 19.5 to 39.5 where origin=JFK:"
+        "mean absolute error rose from 20 to 30 on 2013-05-01; most likely: error rose from 19.5 to 39.5 where origin=JFK:"
         " 100% of the rise comes from its 50% of the rows"
     )
     plain = found.plain()
@@ -104,7 +104,7 @@ def test_lost_skill_is_explained_beyond_the_baseline_though_the_error_fell(histo
     found = explain(history, model(), day(40), LINEAGE)
     assert found.fall.against_naive
     assert (round(found.fall.before), round(found.fall.after)) == (-5, 6)
-    assert found.sentence.startswith("mae beyond the naive baseline's rose from -5 to 6 on 2013-05-01")
+    assert found.sentence.startswith("mean absolute error beyond the naive baseline's rose from -5 to 6 on 2013-05-01")
 
 
 def test_with_hardly_any_window_before_it_is_compared_with_cross_validation(history):
@@ -120,7 +120,7 @@ def test_with_hardly_any_window_before_it_is_compared_with_cross_validation(hist
     history.save_verdicts("features", day(2), ["field_health"], [failure("features", 2)], day(2).end)
     found = explain(history, model(), day(3), LINEAGE)
     assert found.sentence == (
-        "mae is 30 since 2013-04-01, soon after the first prediction; cross-validation gave 20; most likely:"
+        "mean absolute error is 30 since 2013-04-01, soon after the first prediction; cross-validation gave 20; most likely:"
         " wind of features is broken: mean of wind is out of range"
     )
     assert found.segments == {}

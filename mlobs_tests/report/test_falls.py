@@ -36,7 +36,9 @@ def test_a_fall_is_told_with_causes_excess_incident_and_marks(history: History) 
     page = model_page(model(), history, now)
     (fall,) = page.accuracy.falls
     assert fall.failed == day(33).hull(day(40))
-    assert fall.sentence.startswith("mae rose from 20 to 30 on 2013-05-01; most likely: error rose from 19.5 to 39.5")
+    assert fall.sentence.startswith(
+        "mean absolute error rose from 20 to 30 on 2013-05-01; most likely: error rose from 19.5 to 39.5"
+    )
     assert [(c.kind, round(c.share, 2)) for c in fall.causes] == [("segment", 1.0)]
     assert [(x.segment, round(x.share, 2)) for x in fall.excess] == [("origin=JFK", 1.0), ("origin=LGA", 0.0)]
     (incident,) = page.incidents

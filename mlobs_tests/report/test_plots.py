@@ -85,7 +85,8 @@ def test_equal_time_axes_are_written_once_and_the_payload_is_plain_json():
     drawn = {f"f{i}": plots.history_plot("mean", f.histories[0].series) for i, f in enumerate(page.fields)}
     payload = plots.payload(drawn)
     assert list(payload["shared"]) == ["t0"]
-    assert len(payload["shared"]["t0"]) == 365
+    first = plots._times(page.fields[0].histories[0].series.windows)[0]
+    assert payload["shared"]["t0"] == {"first": first, "unit": 86_400_000, "steps": [1] * 364}
     assert all(p["columns"]["points"]["t"] == "@t0" for p in payload["plots"].values())
     assert json.loads(json.dumps(payload, allow_nan=False))["plots"].keys() == drawn.keys()
 
@@ -109,3 +110,16 @@ def test_windows_loaded_in_hindsight_say_nothing_of_a_feed():
     assert len(delays) == len(story.arrivals) - 1
     assert max(d for d in delays if d is not None) < 48
     assert arrivals_said(backfilled).endswith("1 more window loaded in hindsight.")
+
+
+def test_what_repeats_is_sent_once():
+    reasons = ("", "lost", "lost", "late")
+    windows = pages.days(4)
+    series = c.Series(windows, (1.0, 2.0, 3.0, 4.0), (0.0,) * 4, (1.0,) * 4, (0.5,) * 4, ("error",) * 4, reasons)
+    drawn = {name: plots.history_plot("mean", series) for name in ("a", "b")}
+    sent = plots.payload(drawn)
+    columns = sent["plots"]["b"]["columns"]
+    assert columns["points"]["low"] == {"all": 0.0, "count": 4}
+    assert columns["points"]["value"] == [1.0, 2.0, 3.0, 4.0]
+    assert columns["failed"]["text"] == {"texts": [0, 1, 1, 2]}
+    assert sent["texts"] == ["", "lost", "late"]

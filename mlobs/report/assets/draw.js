@@ -4,7 +4,7 @@
   const store = document.getElementById("plots");
   if (!store || typeof Bokeh === "undefined") return;
   Bokeh.set_log_level("warn");
-  const { figures, shared, plots, colours } = JSON.parse(store.textContent);
+  const { figures, shared, texts, plots, colours } = JSON.parse(store.textContent);
   const scheme = window.matchMedia("(prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)").matches;
   const narrow = window.matchMedia("(max-width: 640px)");
@@ -31,8 +31,17 @@
     return paint(node);
   }
 
+  // Times are sent as the first one and the steps after it.
+  function times({ first, unit, steps }) {
+    const found = [first];
+    for (const step of steps) found.push(found.at(-1) + step * unit);
+    return found;
+  }
+
   function column(values, paint) {
-    if (typeof values === "string") values = shared[values.slice(1)];
+    if (typeof values === "string") values = times(shared[values.slice(1)]);
+    else if (values.texts) values = values.texts.map((n) => texts[n]);
+    else if (values.count) values = new Array(values.count).fill(values.all);
     return values.map((v) => (Array.isArray(v) ? column(v, paint) : v === null ? NaN : paint(v)));
   }
 
