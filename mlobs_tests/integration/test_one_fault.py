@@ -44,7 +44,7 @@ def model(name: str, features: Table) -> Model:
             Volume(blocking=False),
             Mix(blocking=False),
             Schema(blocking=False),
-            Accuracy(maturity=timedelta(0)),
+            Accuracy(maximum=3.0, maturity=timedelta(0)),
         ],
     )
 
