@@ -28,11 +28,18 @@ from mlobs.states import (
 )
 from mlobs.states.distinct import REGISTERS
 from mlobs.states.grid import HALF
+from mlobs.states.numeric import STEPS
 from mlobs.states.packing import pack, unpack
 from mlobs.windows import Window
 
 MAGIC = b"mlobsp"
-VERSION = 2
+VERSION = 3
+
+READ = (VERSION, 2)
+"""Format versions that are read."""
+
+LAYOUT, PLAIN = 3, 2
+"""Layouts of the arrays. In the older one no grid has a tail, and positions inside bins are in 7ths."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,7 +52,7 @@ def encode(profile: Profile) -> bytes:
 
 def decode(data: bytes) -> Profile:
     """See `Profile.from_bytes`."""
-    header, arrays = unpack(MAGIC, VERSION, data, "profile")
+    header, arrays = unpack(MAGIC, READ, data, "profile")
     try:
         return restored(header, arrays)
     except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -60,6 +67,7 @@ def laid_out(profile: Profile) -> tuple[dict[str, Any], Arrays]:
         for name, state in section.fields.items():
             frames.setdefault(name, state)
     header = {
+        "layout": LAYOUT,
         "table": profile.table,
         "columns": dict(profile.columns),
         "fingerprint": profile.fingerprint,
@@ -84,28 +92,31 @@ def laid_out(profile: Profile) -> tuple[dict[str, Any], Arrays]:
     ]
     _lay_out_rows(sections, header, arrays)
     grids = [s.grid for s in frames.values() if isinstance(s, NumericState)]
-    numbers = [(g.centre, g.scale, g.low, g.high, g.deviation) for g in grids]
+    numbers = [(g.centre, g.scale, g.low, g.high, g.deviation, g.tail) for g in grids]
     arrays["grids"] = np.array(numbers, np.float64).reshape(-1)
     return header, arrays
 
 
 def restored(header: dict[str, Any], arrays: Arrays) -> Profile:
     """The profile that `laid_out` took apart."""
-    grids = iter(arrays["grids"].reshape(-1, 5).tolist())
+    plain = header.get("layout", PLAIN) == PLAIN
+    grids = iter(arrays["grids"].reshape(-1, 5 if plain else 6).tolist())
     frames = [(name, _unframed(frame, grids)) for name, frame in header["fields"]]
     present = arrays["present"].reshape(len(header["sections"]), len(frames)).astype(bool)
     numeric = _numeric_states(
-        arrays, [f for row in present for (_, f), p in zip(frames, row, strict=True) if p and isinstance(f, Grid)]
+        arrays,
+        [f for row in present for (_, f), p in zip(frames, row, strict=True) if p and isinstance(f, Grid)],
+        7 if plain else STEPS,
     )
     categorical = _categorical_states(
         header,
         arrays,
         [f for row in present for (_, f), p in zip(frames, row, strict=True) if p and isinstance(f, tuple)],
     )
-    plain: dict[str, list[Any]] = {"boolean": [], "timestamp": [], "unprofiled": []}
+    others: dict[str, list[Any]] = {"boolean": [], "timestamp": [], "unprofiled": []}
     for item in header["plain"]:
-        plain[item[0]].append(_unplain(item))
-    queues = {kind: iter(states) for kind, states in plain.items()}
+        others[item[0]].append(_unplain(item))
+    queues = {kind: iter(states) for kind, states in others.items()}
     profiles: list[Profile] = []
     for number, (section, row) in enumerate(zip(header["sections"], present, strict=True)):
         fields: dict[str, FieldState] = {}
@@ -176,8 +187,8 @@ def _unframed(frame: list[Any], grids: Any) -> Grid | tuple[Levels, str] | str:
     from mlobs.states.categorical import form
 
     if frame[0] == "n":
-        centre, scale, low, high, deviation = next(grids)
-        return Grid(centre, scale, low, high, deviation, frame[1], tuple(frame[2]), frame[3])
+        centre, scale, low, high, deviation, *tail = next(grids)
+        return Grid(centre, scale, low, high, deviation, frame[1], tuple(frame[2]), frame[3], *tail)
     if frame[0] == "c":
         _, kind, names, shapes, complete, sensitive, field, distinct, *extra = frame
         lengths, forms = extra if extra else ([len(n) for n in names], [form(n) for n in names])
@@ -209,7 +220,7 @@ def _numeric_arrays(states: list[NumericState]) -> Arrays:
         "n_bins": _joined([s.counts for s in states], np.int64),
         "n_lows": _joined([s.lows for s in exact], np.float64),
         "n_highs": _joined([s.highs for s in exact], np.float64),
-        "n_ends": _joined([s.lows * 8 + s.highs for s in rough], np.uint8),
+        "n_ends": _joined([s.lows * (STEPS + 1) + s.highs for s in rough], np.uint8),
         "n_sketched": np.array([s.registers is not None for s in states], np.uint8),
         "n_registers": _joined([s.registers for s in sketched], np.uint8),
         "n_family": np.array([families.index(s.family) for s in states], np.int64),
@@ -225,7 +236,7 @@ def _joined(parts: list[Any], kind: Any) -> NDArray[Any]:
     return np.concatenate(parts).astype(kind) if parts else np.zeros(0, kind)
 
 
-def _numeric_states(arrays: Arrays, grids: list[Grid]) -> Any:
+def _numeric_states(arrays: Arrays, grids: list[Grid], steps_inside: int) -> Any:
     size = len(grids)
     counts = arrays["n_counts"].reshape(len(_COUNTS), size).T.tolist()
     numbers = arrays["n_numbers"].reshape(len(_NUMBERS), size).T.tolist()
@@ -241,7 +252,10 @@ def _numeric_states(arrays: Arrays, grids: list[Grid]) -> Any:
             exact_at += used
         else:
             packed = arrays["n_ends"][rough_at : rough_at + used]
-            lows, highs = packed >> 3, packed & 7
+            lows, highs = np.divmod(packed, steps_inside + 1)
+            if steps_inside != STEPS:
+                lows, highs = lows * STEPS // steps_inside, -(-highs.astype(np.int64) * STEPS // steps_inside)
+                highs = highs.astype(np.uint8)
             rough_at += used
         sketch = None
         if arrays["n_sketched"][i]:

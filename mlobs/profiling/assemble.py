@@ -157,8 +157,8 @@ def _binned(
     last = np.append(first[1:], len(of)) - 1
     size = last - first + 1
     used = [grids[int(at)] for at in f[of[first]]]
-    frame = np.array([(grid.centre, grid.scale, grid.low, grid.high) for grid in used]).T
-    centre, scale, low, high = np.repeat(frame, size, axis=1)
+    frame = np.array([(grid.centre, grid.scale, grid.tail, grid.low, grid.high) for grid in used]).T
+    centre, scale, tail, low, high = np.repeat(frame, size, axis=1)
     counts, lows, highs = a["n"], a["lo"] + 0.0, a["hi"] + 0.0
 
     def rows_where(mask: NDArray[np.bool_]) -> list[int]:
@@ -171,7 +171,7 @@ def _binned(
     single = np.add.reduceat((lows != highs).astype(np.int64), first) == 0
     zeros, negatives = rows_where((lows == 0) & (highs == 0)), rows_where(highs < 0)
     below, above = rows_where(highs < low), rows_where(lows > high)
-    ends = rounded_outwards(centre, scale, a["b"], lows, highs)
+    ends = rounded_outwards(centre, scale, tail, a["b"], lows, highs)
     for at, run in enumerate(of[first].tolist()):
         mine = slice(int(first[at]), int(last[at]) + 1)
         exact = size[at] <= EXACT_BINS

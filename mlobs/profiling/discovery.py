@@ -75,6 +75,9 @@ ALIKE = 0.02
 THREE_DIGITS = 100
 """Size in the last digit from which a field's values can lose a digit."""
 
+DECIMALS = (0, 1, 2)
+"""Decimals that roundings are looked for in: whole numbers, tenths, and money."""
+
 FINEST = 1e-4
 """Smallest residual deviation, in scores: a relation without any noise is held to this."""
 
@@ -253,10 +256,12 @@ def _by_category(
     names: Sequence[str],
     levels: Mapping[str, Levels],
 ) -> list[Relation]:
-    found: dict[str, Relation] = {}
-    for at, x in enumerate(levels):
+    if not levels:
+        return []
+    branches: list[exp.Query] = []
+    for at in range(len(levels)):
         level = column(f"c{at}")
-        sums: list[Node] = [named(level, "level")]
+        sums: list[Node] = [named(number(at), "category"), named(level, "level")]
         for y in range(len(names)):
             z = column(f"z{y}")
             sums += [
@@ -264,12 +269,28 @@ def _by_category(
                 named(exp.Sum(this=z.copy()), f"s{y}"),
                 named(exp.Sum(this=times(z.copy(), z.copy())), f"q{y}"),
             ]
-        answer = engine.run(select(sums, nested(sample.copy(), "sample"), [present(level)], [level])).to_pydict()
+        branches.append(
+            select(sums, exp.Table(this=exp.Identifier(this="sample", quoted=True)), [present(level)], [level])
+        )
+    query = branches[0]
+    for branch in branches[1:]:
+        query = exp.Union(this=query, expression=branch, distinct=False)
+    # the sample is drawn once for all categories
+    query.set("with_", exp.With(expressions=[exp.CTE(this=sample.copy(), alias=_alias("sample"))]))
+    answer = engine.run(query).to_pydict()
+    found: dict[str, Relation] = {}
+    for at, x in enumerate(levels):
+        here = [i for i, category in enumerate(answer["category"]) if category == at]
         for y, name in enumerate(names):
-            relation = _means(fields, name, x, answer["level"], answer[f"n{y}"], answer[f"s{y}"], answer[f"q{y}"])
+            columns = [[answer[key][i] for i in here] for key in ("level", f"n{y}", f"s{y}", f"q{y}")]
+            relation = _means(fields, name, x, *columns)
             if relation is not None and relation.r2 > max(CATEGORY_R2, found[name].r2 if name in found else 0.0):
                 found[name] = relation
     return list(found.values())
+
+
+def _alias(name: str) -> exp.TableAlias:
+    return exp.TableAlias(this=exp.Identifier(this=name, quoted=True))
 
 
 def _means(
@@ -317,26 +338,39 @@ def roundings(fields: Mapping[str, FieldState]) -> tuple[Relation, ...]:
     return tuple(found[:NUMBERS])
 
 
-def decimals_of(engine: Engine, base: Request, names: Sequence[str]) -> dict[str, int]:
-    """Field -> the fewest decimals (0, 1 or 2) that all its values have; fields with more aren't there."""
-    if not names:
+def decimals_of(engine: Engine, base: Request, states: Mapping[str, NumericState]) -> dict[str, int]:
+    """Field -> the fewest decimals (0, 1 or 2) that all its values have; fields with more aren't there.
+
+    Only fields are looked through whose smallest and largest values have so few.
+    """
+    open_for = {
+        name: [digits for digits in DECIMALS if all(has_decimals(x, digits) for x in (state.low, state.high))]
+        for name, state in states.items()
+        if state.finite
+    }
+    asked = [(name, digits) for name, some in open_for.items() for digits in some]
+    if not asked:
         return {}
     scan = scan_of(engine, ungrouped(engine, base))
     projections: list[Node] = []
-    for at, name in enumerate(names):
+    for at, (name, digits) in enumerate(asked):
         x = double(column(name))
-        for digits in (0, 1, 2):
-            finer = all_of(
-                [
-                    less(exp.Abs(this=x.copy()), number(LARGEST)),
-                    exp.GT(this=off_grid(x, digits), expression=number(ROUNDED)),
-                ]
-            )
-            projections.append(named(counted(scan.forms, finer), f"d{digits}_{at}"))
+        looked_at = less(exp.Abs(this=x.copy()), number(LARGEST))
+        finer = all_of([looked_at, exp.GT(this=off_grid(x, digits), expression=number(ROUNDED))])
+        projections.append(named(counted(scan.forms, finer), f"finer_{at}"))
     one = engine.run(select(projections, scan.relation, scan.where)).to_pydict()
-    found = {}
-    for at, name in enumerate(names):
-        whole = [d for d in (0, 1, 2) if not one[f"d{d}_{at}"][0]]
-        if whole:
-            found[name] = whole[0]
+    found: dict[str, int] = {}
+    for at, (name, digits) in enumerate(asked):
+        if not one[f"finer_{at}"][0]:
+            found[name] = min(digits, found.get(name, digits))
     return found
+
+
+def has_decimals(x: float, digits: int) -> bool:
+    """Whether a value has at most so many decimals, as `off_grid` tells in SQL; True from `LARGEST` on, as there.
+
+    >>> has_decimals(2.25, 2), has_decimals(2.25, 1), has_decimals(1e300, 0)
+    (True, False, True)
+    """
+    scaled = x * 10.0**digits
+    return abs(x) >= LARGEST or abs(scaled - math.floor(scaled + 0.5)) <= ROUNDED

@@ -43,6 +43,16 @@ from mlobs.windows import Window
 WIDTH = 4.0
 """A grid's scale in interquartile ranges: wide enough that the 99th percentile of a skewed field lies in fine bins."""
 
+FAR = 4.0
+"""From so many scales on, the 1st or 99th percentile lies in finer bins of a grid with a tail than of one without."""
+
+UNCERTAIN = 0.2
+"""Part of the interquartile range up to which the bins that its ends were found in are narrow enough: a further round would
+change the scale by less than `alike` allows."""
+
+NOISE = 8.0
+"""Units in the last place by which quantiles of one and the same value may differ, computed from its bin's rounded ends."""
+
 ROUNDS = 6
 """Most rounds in which a grid is refined."""
 
@@ -244,20 +254,21 @@ def learned_grids(engine: Engine, base: Request, names: Sequence[str]) -> tuple[
     """
     grids = {name: Grid() for name in names}
     fineness = dict.fromkeys(names, 0)
+    found: dict[str, NumericState] = {}
     open_names = list(names)
     for _ in range(ROUNDS):
         if not open_names:
             break
-        states = histograms(engine, base, {name: grids[name] for name in open_names})
+        found.update(histograms(engine, base, {name: grids[name] for name in open_names}))
         still = []
         for name in open_names:
-            better, last = refined(states[name])
-            fineness[name] = _fineness(states[name])
+            better, last = refined(found[name])
+            fineness[name] = _fineness(found[name])
             if not last and not alike(better, grids[name]):
                 still.append(name)
             grids[name] = better
         open_names = still
-    decimals = decimals_of(engine, base, names)
+    decimals = decimals_of(engine, base, found)
     return {name: replace(g, decimals=decimals.get(name, -1)) for name, g in grids.items()}, fineness
 
 
@@ -267,27 +278,44 @@ def _fineness(state: NumericState) -> int:
 
 
 def refined(state: NumericState) -> tuple[Grid, bool]:
-    """A better grid, from the histogram on another one; and whether that is the last one."""
+    """A better grid, from the histogram on another one; and whether a further round can't find a better one."""
     if not len(state.counts):
         return Grid(), False
     q01, q05, q25, q50, q75, q95, q99 = state.quantiles([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]).tolist()
-    if q75 > q25 and math.isfinite(q75 - q25):
-        return Grid.around(q50, WIDTH * (q75 - q25)), False
+
+    def around(scale: float) -> Grid:
+        reach = max(q99 - q50, q50 - q01)
+        return Grid.around(q50, scale, tail=reach if FAR * scale < reach < math.inf else 0.0)
+
+    if q75 - q25 > NOISE * np.spacing(max(abs(q25), abs(q75))) and math.isfinite(q75 - q25):
+        grid = around(WIDTH * (q75 - q25))
+        ends = (q25, q75, *((q01, q99) if grid.tailed else ()))
+        return grid, uncertain(state, ends) <= UNCERTAIN * (q75 - q25)
     # most of it is one value: take the range of the others. On a grid that wide this value, unless it is 0, would share a
     # bin with others, seem to be spread, and call for a narrow grid again; so the grid is finer, and the last one
     finer = FINER if q50 else 1.0
     for low, high, normal in ((q05, q95, 2.4), (q01, q99, 3.4)):
         if high > low and math.isfinite(high - low):
-            return Grid.around(q50, WIDTH * (high - low) / normal / finer), q50 != 0
+            last = q50 != 0 or uncertain(state, (low, high)) <= UNCERTAIN * (high - low)
+            return around(WIDTH * (high - low) / normal / finer), last
     spread = float(np.float64(state.high) / 8 - np.float64(state.low) / 8) * 8
     if spread > 0 and math.isfinite(spread):
         return Grid.around(q50, spread / finer), q50 != 0
     return Grid.around(q50, abs(q50) if spread == 0 and q50 else 1.0), False
 
 
+def uncertain(state: NumericState, values: Sequence[float]) -> float:
+    """The sum of the widths of the bins in which quantiles were found: how far these may be off, at most."""
+    lows, highs = state.bounds
+    at = np.minimum(np.searchsorted(highs, values), len(highs) - 1)
+    with np.errstate(over="ignore"):
+        return float((highs - lows)[at].sum())
+
+
 def alike(a: Grid, b: Grid) -> bool:
     """Whether refining has come to rest."""
-    return 0.8 < a.scale / b.scale < 1.25 and abs(a.centre - b.centre) < 0.25 * b.scale
+    near = abs(a.centre - b.centre) < 0.25 * b.scale
+    return near and 0.8 < a.scale / b.scale < 1.25 and 0.8 < a.tail / b.tail < 1.25
 
 
 def settled(state: FieldState, frame: FieldState) -> FieldState:

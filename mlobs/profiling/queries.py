@@ -169,15 +169,25 @@ class NumericColumn:
             "column": quoted(forms, self.name),
             "centre": literal(self.grid.centre),
             "scale": literal(self.grid.scale),
+            "tail": literal(self.grid.tail),
             "low": literal(self.grid.low if known else -_LARGEST_DOUBLE),
             "high": literal(self.grid.high if known else _LARGEST_DOUBLE),
         }
 
 
-def fine_bin(d: Node, scale: Node) -> Node:
+def fine_bin(d: Node, scale: Node, tail: Node | None = None) -> Node:
     """The position on the grid, before the cast to an integer: the expression of `mlobs.states.grid`."""
-    top = times(number(float(HALF)), d)
-    return exp.Floor(this=over(top, plus(scale, exp.Abs(this=d.copy()))))
+    if tail is None:
+        return exp.Floor(this=_fraction(HALF, d, scale))
+    return exp.Floor(this=exp.Add(this=_fraction(HALF / 2, d, scale), expression=_fraction(HALF / 2, d.copy(), tail)))
+
+
+def _fraction(bins: float, d: Node, scale: Node) -> Node:
+    return over(times(number(float(bins)), d), plus(scale, exp.Abs(this=d.copy())))
+
+
+def _slot_bin(d: Node, tailed: bool) -> Node:
+    return fine_bin(d, slot("scale"), slot("tail") if tailed else None)
 
 
 def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequence[str]) -> list[str]:
@@ -186,16 +196,16 @@ def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequ
         return []
     if scan.compact:
         return [_unpivoted_numeric(scan, columns, shown=shown)]
-    tree = _lenient_numeric(scan, shown) if scan.lenient else _guarded_numeric(scan, shown)
-    template = Template(scan.forms, tree)
-    return [template.poured(c.tokens(scan.forms)) for c in columns]
+    form = _lenient_numeric if scan.lenient else _guarded_numeric
+    templates = {tailed: Template(scan.forms, form(scan, shown, tailed)) for tailed in {c.grid.tailed for c in columns}}
+    return [templates[c.grid.tailed].poured(c.tokens(scan.forms)) for c in columns]
 
 
-def _lenient_numeric(scan: Scan, shown: Sequence[str]) -> Node:
+def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
     """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart."""
     x = slot("x")
     d = minus(x, slot("centre"))
-    b = exp.TryCast(this=fine_bin(d, slot("scale")), to=as_type(exp.DType.SMALLINT))
+    b = exp.TryCast(this=_slot_bin(d, tailed), to=as_type(exp.DType.SMALLINT))
     values: dict[str, Node] = {
         "b": b,
         "n": count(),
@@ -225,10 +235,10 @@ def off_grid(forms: Forms, x: Node) -> Node:
     )
 
 
-def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
-    """The numbers of a bin over a nested query with columns x and d; and the bin."""
+def _guarded_values(forms: Forms, fine: Node, low: Node, high: Node) -> tuple[dict[str, Node], Node]:
+    """The numbers of a bin over a nested query with columns x and d; and the bin, `fine` on the grid."""
     x, d = column("x"), column("d")
-    b = case((present(d), bigint(fine_bin(d.copy(), scale))), default=off_grid(forms, x))
+    b = case((present(d), bigint(fine)), default=off_grid(forms, x))
     small = case((present(d.copy()), d.copy()), (forms.finite(x), times(x.copy(), number(TINY_FACTOR))))
     values: dict[str, Node] = {
         "b": b,
@@ -245,36 +255,34 @@ def _guarded_values(forms: Forms, scale: Node, low: Node, high: Node) -> tuple[d
     return values, b
 
 
-def _guarded_numeric(scan: Scan, shown: Sequence[str]) -> Node:
+def _guarded_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
     inner = select(
         [*scan.named_keys, named(slot("x"), "x"), named(_deviation(slot("x"), slot("centre")), "d")],
         scan.relation,
         scan.where,
     )
-    values, b = _guarded_values(scan.forms, slot("scale"), slot("low"), slot("high"))
+    values, b = _guarded_values(scan.forms, _slot_bin(column("d"), tailed), slot("low"), slot("high"))
     return scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, slot("f"), values, [b], shown=shown)
 
 
 def _unpivoted_numeric(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequence[str]) -> str:
-    names = ("f", "x", "centre", "scale", "low", "high")
-    f, x, centre, scale, low, high = (column(name) for name in names)
-    carried = [named(n, name) for n, name in ((f, "f"), (x, "x"), (scale, "scale"), (low, "low"), (high, "high"))]
-    inner = unpivoted(scan, names, [*carried, named(_deviation(x, centre), "d")])
-    values, b = _guarded_values(scan.forms, column("scale"), column("low"), column("high"))
+    tailed = any(c.grid.tailed for c in columns)
+    own = ("scale", *(["tail"] if tailed else []), "low", "high")
+    f, x, d = column("f"), column("x"), column("d")
+    carried = [named(column(name), name) for name in ("f", "x", *own)]
+    inner = unpivoted(scan, ("f", "x", "centre", *own), [*carried, named(_deviation(x, column("centre")), "d")])
+    # a grid without a tail has its scale there, which gives the same bins
+    fine = fine_bin(d, column("scale"), column("tail") if tailed else None)
+    values, b = _guarded_values(scan.forms, fine, column("low"), column("high"))
     outer = scan.regrouped(nested(inner, "numbers")).branch(NUMERIC, f, values, [f, b], shown=shown)
     constant = Template(scan.forms, double(slot("constant")))
     value, plain = Template(scan.forms, double(slot("column"))), Template(scan.forms, slot("column"))
     rows = []
     for c in columns:
-        name = {"column": quoted(scan.forms, c.name)}
-        taken = (plain if c.is_double else value).poured(name)
-        rows.append([str(c.at), taken, *(constant.poured({"constant": literal(v)}) for v in _frame(c.grid))])
+        tokens = c.tokens(scan.forms)
+        taken = (plain if c.is_double else value).poured(tokens)
+        rows.append([str(c.at), taken, *(constant.poured({"constant": tokens[name]}) for name in ("centre", *own))])
     return Template(scan.forms, outer).poured(row_tokens(scan, rows))
-
-
-def _frame(grid: Grid) -> tuple[float, float, float, float]:
-    known = grid.low == grid.low
-    return grid.centre, grid.scale, grid.low if known else -_LARGEST_DOUBLE, grid.high if known else _LARGEST_DOUBLE
 
 
 def unpivoted(scan: Scan, names: Sequence[str], projections: Sequence[Node], where: Sequence[Node] = ()) -> exp.Select:
@@ -377,8 +385,8 @@ def _limited(query: exp.Select, limit: int, *, ranked: bool = False) -> exp.Sele
     return exp.Select(expressions=[exp.Star()]).from_(nested(cut, "cut"), copy=False)
 
 
-def follow_up_templates(scan: Scan) -> dict[int, Template]:
-    """Part -> template of the follow-ups that tell apart what the lenient query's bins don't.
+def follow_up_templates(scan: Scan, *, tailed: bool) -> dict[int, Template]:
+    """Part -> template of the follow-ups that tell apart what the lenient query's bins don't, on grids of that form.
 
     ZEROS, NEGATIVES, BELOW, ABOVE count finite values in `n`. SPECIAL looks into the NULL bin: a row for each bin `b` of
     NAN, PLUS_INF, ..., MINUS_HUGE that it holds. MOMENTS sums deviations from another centre, where the values lie so far
@@ -402,7 +410,7 @@ def follow_up_templates(scan: Scan) -> dict[int, Template]:
     ends: dict[str, Node] = {"lo": exp.Min(this=x.copy()), "hi": exp.Max(this=x.copy())}
     special: dict[str, Node] = {"b": code, "n": count(), "s1": exp.Sum(this=small), **ends}
     unbinned = absent(
-        exp.TryCast(this=fine_bin(minus(x.copy(), slot("centre")), slot("scale")), to=as_type(exp.DType.SMALLINT))
+        exp.TryCast(this=_slot_bin(minus(x.copy(), slot("centre")), tailed), to=as_type(exp.DType.SMALLINT))
     )
     inside = scan.filtered(present(slot("column")), unbinned)
     off = minus(x.copy(), slot("shift"))

@@ -17,7 +17,10 @@ from mlobs.states import BooleanState, CategoricalState, FieldState, Grid, Level
 from mlobs.states.packing import pack, unpack
 
 MAGIC = b"mlobsr"
-VERSION = 1
+VERSION = 2
+
+READ = (VERSION, 1)
+"""Format versions that are read."""
 
 PAST = datetime(1900, 1, 1, tzinfo=UTC)
 """Default bound before which a timestamp counts as past."""
@@ -132,7 +135,7 @@ class Reference:
         Raises:
             ProfileError: when these bytes are no reference, are damaged, or come from an unknown version.
         """
-        header, arrays = unpack(MAGIC, VERSION, data, "reference")
+        header, arrays = unpack(MAGIC, READ, data, "reference")
         try:
             own = header["reference"]
             segmentation = Segmentation(tuple(own["segment_fields"]), tuple(tuple(v) for v in own["segments"]))
@@ -167,7 +170,17 @@ def fingerprint(fields: Mapping[str, FieldState], declared: Mapping[str, Any]) -
 def _frame(state: FieldState) -> list[Any]:
     if isinstance(state, NumericState):
         g = state.grid
-        return ["numeric", g.centre, g.scale, g.low, g.high, g.deviation, g.decimals, g.cuts]
+        return [
+            "numeric",
+            g.centre,
+            g.scale,
+            *([g.tail] if g.tailed else []),
+            g.low,
+            g.high,
+            g.deviation,
+            g.decimals,
+            g.cuts,
+        ]
     if isinstance(state, CategoricalState):
         v: Levels = state.levels
         return [state.kind, v.names, sorted(v.shapes), v.complete, v.sensitive, v.salt]

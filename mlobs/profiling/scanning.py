@@ -313,14 +313,17 @@ def _numeric(
     asked: dict[int, set[int]] = {}
     if scan.lenient:
         asked = {part: fields for part, fields in assemble.wanted(numeric, grids).items() if fields}
-        templates = queries.follow_up_templates(scan) if asked else {}
+        fields = {f for some in asked.values() for f in some}
+        templates = {form: queries.follow_up_templates(scan, tailed=form) for form in {grids[f].tailed for f in fields}}
         texts = [
-            templates[p].poured(columns[f].tokens(engine.forms)) for p, fields in asked.items() for f in sorted(fields)
+            templates[grids[f].tailed][p].poured(columns[f].tokens(engine.forms))
+            for p, some in asked.items()
+            for f in sorted(some)
         ]
     states = assemble.numeric_states(numeric, grids)
     shifts = assemble.ill_conditioned(states)
     if shifts:
-        template = queries.follow_up_templates(scan)[queries.MOMENTS]
+        template = queries.follow_up_templates(scan, tailed=False)[queries.MOMENTS]
         for f, shift in sorted(shifts.items()):
             texts.append(template.poured({**columns[f].tokens(engine.forms), "shift": literal(shift)}))
     sampling = _sampling(states)

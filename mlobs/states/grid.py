@@ -1,14 +1,16 @@
 """The frozen grid of a numeric field: one bounded monotone expression that bins the whole real line. Pure numpy.
 
-    d = x - centre,   bin = floor(HALF * d / (scale + |d|)),   -HALF <= bin < HALF
+    d = x - centre,   bin = floor(HALF/2 * d / (scale + |d|) + HALF/2 * d / (tail + |d|)),   -HALF <= bin < HALF
 
 `centre` and `scale` are near the reference's median and four times its interquartile range, and such that 0 is a bin
-boundary. There is no list of edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every
-engine.
+boundary. `tail` is `scale` (and the two terms are one, HALF * d / (scale + |d|)) unless the 1st or 99th percentile lies
+many scales away: then it is that distance, and half of the bins resolve the rows that are far out. There is no list of
+edges, no clamp and nothing out of range; the arithmetic is IEEE, hence the same in every engine.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,13 +31,40 @@ SMALLEST = 1e-140
 
 _CONFINED = HALF - 2
 
+_MOVED = 0.01
+"""Part of the scale by which the centre may be moved to make 0 a boundary: more than half a bin on a plain grid near 0."""
 
-def position(x: Any, centre: Any, scale: Any) -> Floats:
-    """Where values lie on grids of that centre and scale (numbers, or an array each); see `Grid.position`."""
+_STRETCHED = 4 / 3
+"""Factor by which the scales may be stretched instead where 0 is far out; a plain grid's bins need no more there."""
+
+
+NARROWEST, WIDEST = 1e-130, 1e130
+"""Bounds of a grid's scales: their products and squares neither overflow nor underflow."""
+
+
+def position(x: Any, centre: Any, scale: Any, tail: Any) -> Floats:
+    """Where values lie on grids of that centre and scales (numbers, or an array each); see `Grid.position`."""
     with np.errstate(all="ignore"):
         d = np.asarray(x, dtype=np.float64) - centre
-        result: Floats = HALF * d / (scale + np.abs(d))
+        size = np.abs(d)
+        # with equal scales the sum is exact: twice either term
+        result: Floats = HALF / 2 * d / (scale + size) + HALF / 2 * d / (tail + size)
         return result
+
+
+def value(position: Any, centre: Any, scale: Any, tail: Any) -> Floats:
+    """The inverse of `position`: the positive root of a quadratic, in the form that doesn't cancel."""
+    at = np.asarray(position, dtype=np.float64)
+    p = np.abs(at)
+    with np.errstate(all="ignore"):
+        u = p / HALF
+        plain = scale * u / (1.0 - u)
+        b = HALF / 2 * (scale + tail) - p * (scale + tail)
+        root = np.sqrt(b * b + 4.0 * (HALF - p) * p * scale * tail)
+        far = np.where(b > 0, 2.0 * p * scale * tail / (b + root), (root - b) / (2.0 * (HALF - p)))
+        d = np.where(np.equal(scale, tail), plain, far)
+        found: Floats = centre + np.copysign(d, at)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +72,13 @@ class Grid:
     """Where a numeric field's values are binned, and what of them the reference had seen.
 
     Attributes:
-        centre, scale: of the expression above; 1e-100 <= scale <= 1e100.
+        centre, scale: of the expression above.
         low, high: smallest and largest finite value of the reference (NaN when it had none).
         deviation: the reference's standard deviation (ddof 0), the unit of the Wasserstein distance.
         decimals: every reference value has at most that many decimals; -1 when they have many.
         cuts: fine bins at which a new coarse bin starts, ascending; the first coarse bin starts at -HALF.
         distinct: distinct values the reference had (an estimate above a few hundred).
+        tail: of the expression above, `NARROWEST` <= scale <= tail <= `WIDEST`; left out (0), it is the scale.
     """
 
     centre: float = 0.0
@@ -59,40 +89,53 @@ class Grid:
     decimals: int = -1
     cuts: tuple[int, ...] = ()
     distinct: int = 0
+    tail: float = 0.0
     _edges: Floats | None = field(default=None, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        if not self.tail:
+            object.__setattr__(self, "tail", self.scale)
+
+    @property
+    def tailed(self) -> bool:
+        """Whether half of the bins are for rows far out."""
+        return self.tail != self.scale
+
     @classmethod
-    def around(cls, centre: float, scale: float) -> Grid:
-        """The grid with 0 as a bin boundary that is closest to `centre` and `scale`.
+    def around(cls, centre: float, scale: float, tail: float = 0.0) -> Grid:
+        """The grid with 0 as a bin boundary that is closest to `centre`, `scale` and `tail`.
 
         >>> Grid.around(10.0, 4.0).bins([0.0, -1e-9])
         array([-214, -215])
         """
-        scale = float(min(max(scale, 1e-100), 1e100))
+        narrowest, widest = NARROWEST * _STRETCHED, WIDEST / _STRETCHED
+        scale = float(min(max(scale, narrowest), widest))
+        tail = float(min(max(tail, scale), widest))
         centre = float(min(max(centre, -LARGEST), LARGEST))
         if abs(centre) < SMALLEST:
             centre = 0.0
-        zero = -centre / scale
-        step = round(HALF * zero / (1.0 + abs(zero)))
+        step = round(float(position(0.0, centre, scale, tail)))
         if abs(step) > _CONFINED:
-            return cls(centre, scale)
-        u = step / HALF
-        # near 0 the centre is moved, by at most .01 of the scale; far from it the scale is stretched, by at most a quarter
-        if 2 * abs(step) <= HALF:
-            centre = -scale * u / (1.0 - abs(u)) + 0.0
+            return cls(centre, scale, tail=tail)
+        away = float(value(abs(step), 0.0, scale, tail))
+        if abs(away - abs(centre)) <= _MOVED * scale:
+            centre = math.copysign(away, -step) + 0.0
+        elif away / _STRETCHED <= abs(centre) <= away * _STRETCHED:
+            stretch = abs(centre) / away
+            scale, tail = scale * stretch, tail * stretch
         else:
-            scale = abs(centre) * (1.0 - abs(u)) / abs(u)
-        grid = cls(centre, scale)
+            return cls(centre, scale, tail=tail)
+        grid = cls(centre, scale, tail=tail)
         for _ in range(8):  # rounding may leave 0 just below its boundary
             if grid.bins([0.0])[0] == step:
                 break
-            grid = cls(float(np.nextafter(grid.centre, -np.inf)), scale)
+            grid = cls(float(np.nextafter(grid.centre, -np.inf)), scale, tail=tail)
         return grid
 
     @property
     def _key(self) -> tuple[object, ...]:
         ends = (None, None) if self.low != self.low else (self.low, self.high)
-        return (self.centre, self.scale, *ends, self.deviation, self.decimals, self.cuts, self.distinct)
+        return (self.centre, self.scale, self.tail, *ends, self.deviation, self.decimals, self.cuts, self.distinct)
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, Grid) else NotImplemented
@@ -102,7 +145,7 @@ class Grid:
 
     def position(self, x: Floats) -> Floats:
         """Where values lie on the grid, in units of bins: [-HALF, HALF], NaN for NaN and infinities."""
-        return position(x, self.centre, self.scale)
+        return position(x, self.centre, self.scale, self.tail)
 
     def bins(self, x: Floats | list[float]) -> Ints:
         """The fine bin of finite values, as the engines compute it."""
@@ -114,9 +157,7 @@ class Grid:
 
     def value(self, position: Floats) -> Floats:
         """The value at a position of the grid; +-inf at the ends."""
-        u = np.asarray(position, dtype=np.float64) / HALF
-        with np.errstate(all="ignore"):
-            return self.centre + self.scale * u / (1.0 - np.abs(u))
+        return value(position, self.centre, self.scale, self.tail)
 
     @property
     def edges(self) -> Floats:

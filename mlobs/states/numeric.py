@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from mlobs.errors import ProfileError
 from mlobs.states import distinct as sketches
-from mlobs.states.grid import HALF, LARGEST, Floats, Grid, Ints, position
+from mlobs.states.grid import HALF, LARGEST, Floats, Grid, Ints, position, value
 
 EXACT_BINS = 24
-"""Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/7 of the bin."""
+"""Up to so many occupied bins their smallest and largest values are kept exactly; beyond, to 1/15 of the bin."""
 
-STEPS = 7
-"""Positions inside a bin are rounded outwards to one of so many steps."""
+STEPS = 15
+"""Positions inside a bin are rounded outwards to one of so many steps: both ends of a bin fit into a byte."""
+
+ROUNDING = 1e-9
+"""Part of a step by which a share of steps may be off in binary."""
 
 _SLOPED = 30
 """Rows that a bin needs for a slope inside it to be told from its neighbours."""
@@ -49,7 +52,7 @@ class NumericState:
         low, high: smallest and largest finite value, NaN when there are none.
         bins, counts: occupied fine bins, ascending, and finite values in each.
         lows, highs: smallest and largest value in each of these bins: values (float64) for at most `EXACT_BINS` bins,
-            else positions inside the bin in 7ths, rounded outwards (uint8); `bounds` gives values for both.
+            else positions inside the bin in 15ths, rounded outwards (uint8); `bounds` gives values for both.
         registers: distinct sketch of the values that aren't null; None when none was taken.
         sampling: the registers are of the share 2^-sampling of the hash space.
         family: which hash function filled the registers.
@@ -353,17 +356,17 @@ def confined(
     """
     if lows.dtype == np.uint8 or (len(bins) <= EXACT_BINS and not always):
         return lows, highs
-    return rounded_outwards(grid.centre, grid.scale, bins, lows, highs)
+    return rounded_outwards(grid.centre, grid.scale, grid.tail, bins, lows, highs)
 
 
 def rounded_outwards(
-    centre: Any, scale: Any, bins: Ints, lows: Floats, highs: Floats
+    centre: Any, scale: Any, tail: Any, bins: Ints, lows: Floats, highs: Floats
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Values as positions inside their bins; `centre` and `scale` of the grid are numbers, or arrays as `bins`."""
+    """Values as positions inside their bins; `centre`, `scale`, `tail` of the grid are numbers, or arrays as `bins`."""
     outer = np.where(bins < 0, 0.0, float(STEPS))
 
     def inside(x: Floats) -> Floats:
-        found = (position(x, centre, scale) - bins) * float(STEPS)
+        found = (position(x, centre, scale, tail) - bins) * float(STEPS)
         return np.clip(np.where(np.isfinite(found), found, outer), 0.0, float(STEPS))
 
     return np.floor(inside(lows)).astype(np.uint8), np.ceil(inside(highs)).astype(np.uint8)
@@ -371,7 +374,8 @@ def rounded_outwards(
 
 def _unpacked(grid: Grid, bins: Ints, inside: NDArray[np.uint8], low: float, high: float) -> Floats:
     """Values at positions inside bins, within the state's own smallest and largest value."""
-    return _values_at(bins + inside / STEPS, bins, grid.centre, grid.scale, _decimals(grid, low, high), low, high)
+    frame = grid.centre, grid.scale, grid.tail, _decimals(grid, low, high), low, high
+    return _values_at(bins + inside / STEPS, bins, *frame)
 
 
 def _decimals(grid: Grid, low: float, high: float) -> int:
@@ -381,16 +385,15 @@ def _decimals(grid: Grid, low: float, high: float) -> int:
     return grid.decimals
 
 
-def _values_at(position: Floats, bins: Ints, centre: Any, scale: Any, decimals: Any, low: Any, high: Any) -> Floats:
-    u = position / HALF
-    with np.errstate(all="ignore"):
-        values = centre + scale * u / (1.0 - np.abs(u))
-        if np.any(np.asarray(decimals) >= 0):
-            unit = 10.0 ** np.maximum(decimals, 0)
-            rounded = np.rint(values * unit) / unit
-            d = rounded - centre
-            same = np.floor(HALF * d / (scale + np.abs(d))) == bins
-            values = np.where(same & (np.asarray(decimals) >= 0), rounded, values)
+def _values_at(
+    at: Floats, bins: Ints, centre: Any, scale: Any, tail: Any, decimals: Any, low: Any, high: Any
+) -> Floats:
+    values = value(at, centre, scale, tail)
+    if np.any(np.asarray(decimals) >= 0):
+        unit = 10.0 ** np.maximum(decimals, 0)
+        rounded = np.rint(values * unit) / unit
+        same = np.floor(position(rounded, centre, scale, tail)) == bins
+        values = np.where(same & (np.asarray(decimals) >= 0), rounded, values)
     bounded: Floats = np.minimum(np.maximum(values, low), high)
     return bounded
 
@@ -416,29 +419,37 @@ def quantiles_of(states: Sequence[NumericState], q: Floats) -> Floats:
     index = np.minimum(np.searchsorted(ends, rank, side="right"), stop - 1)
     around = np.stack([np.maximum(index - 1, start), index, np.minimum(index + 1, stop - 1)])
     frame = np.array(
-        [(s.grid.centre, s.grid.scale, _decimals(s.grid, s.low, s.high), s.low, s.high, s.zeros) for s in some]
+        [
+            (s.grid.centre, s.grid.scale, s.grid.tail, _decimals(s.grid, s.low, s.high), s.low, s.high, s.zeros)
+            for s in some
+        ]
     ).T[:, None, :, None]
+    _, _, _, decimals, lowest, highest, zero_rows = frame
     exact = np.array([s.lows.dtype == np.float64 for s in some])[None, :, None]
     kept, here = raw[:, around], bins[around]
-    lows, highs = np.where(exact, kept, _values_at(here + kept / STEPS, here, *frame[:5]))
+    lows, highs = np.where(exact, kept, _values_at(here + kept / STEPS, here, *frame[:6]))
     single = counts[around] == 1  # its two ends are one value
     at_low, at_high = around == start, around == stop - 1
-    lows = np.where(at_low, frame[3], np.where(at_high & single, frame[4], lows))
-    highs = np.where(at_high, frame[4], np.where(at_low & single, frame[3], highs))
+    lows = np.where(at_low, lowest, np.where(at_high & single, highest, lows))
+    highs = np.where(at_high, highest, np.where(at_low & single, lowest, highs))
     low, high, count = lows[1], highs[1], counts[index]
-    zeros = np.where(low == 0.0, np.minimum(frame[5, 0], count), 0)
+    zeros = np.where(low == 0.0, np.minimum(zero_rows[0], count), 0)
     inside = rank - (ends[index] - count) - zeros
     span = count - zeros - 1
+    # rounded values are so many steps apart; others have no step
+    unit = np.where(decimals >= 0, 10.0**-decimals, 0.0)[0]
     with np.errstate(all="ignore"):
-        density = np.log(counts[around] / (highs - lows))
+        density = np.log(counts[around] / (highs - lows + unit))
         middle = lows / 2 + highs / 2
         slope = np.clip((density[2] - density[0]) / (middle[2] - middle[0]) * (high - low), -20.0, 20.0)
         share = np.where(span > 0, np.clip(inside / span, 0.0, 1.0), np.where(zeros > 0, inside >= 0, 0.5))
         bent = np.log1p(share * np.expm1(slope)) / slope
         share = np.where((count >= _SLOPED) & (np.abs(slope) > 1e-3), bent, share)
-        value = low * (1.0 - share) + high * share
-    value = np.where((low == high) | (inside < 0), low, value)
-    below, above = value[:, : len(q)], value[:, len(q) :]
+        found = low * (1.0 - share) + high * share
+        steps = np.floor(share * ((high - low) / unit + 1.0) + ROUNDING)
+        found = np.where(unit > 0, np.minimum(low + steps * unit, high), found)
+    found = np.where((low == high) | (inside < 0), low, found)
+    below, above = found[:, : len(q)], found[:, len(q) :]
     between = wanted - np.floor(wanted)
     result[filled] = np.where(below == above, below, below * (1.0 - between) + above * between)
     return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,8 +50,10 @@ def pack(magic: bytes, version: int, header: Mapping[str, Any], arrays: Mapping[
     return magic + bytes([version]) + len(head).to_bytes(4, "little") + head + b"".join(data)
 
 
-def unpack(magic: bytes, version: int, data: bytes, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Header and arrays of bytes made by `pack`.
+def unpack(
+    magic: bytes, versions: Sequence[int], data: bytes, what: str
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Header and arrays of bytes made by `pack` in one of the format `versions`, the newest first.
 
     Raises:
         ProfileError: when these aren't such bytes, are cut short, or come from another format version.
@@ -61,9 +63,9 @@ def unpack(magic: bytes, version: int, data: bytes, what: str) -> tuple[dict[str
     data = bytes(data)
     start = len(magic) + 1
     found = data[start - 1] if len(data) >= start else -1
-    if found != version:
+    if found not in versions:
         raise ProfileError(
-            f"this {what} has format version {found}, and this mlobs reads version {version}:"
+            f"this {what} has format version {found}, and this mlobs reads version {versions[0]}:"
             " read it with the mlobs that wrote it, or profile the rows again"
         )
     try:

@@ -1,11 +1,10 @@
-"""What a profile says: every metric of every kind on literal rows, with its denominator; tidy frames; quantiles."""
+"""What a profile says: every metric of every kind on literal rows, with its denominator; tidy frames."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -115,51 +114,6 @@ def test_an_empty_profile_measures_nothing() -> None:
     assert [(m.metric, m.value) for m in Profile.empty().measurements()] == [("rows", 0.0)]
     nothing = Reference.learn(pa.table({"x": pa.array([], pa.float64()), "w": pa.array([], pa.string())})).profile
     assert all(math.isnan(m.value) for m in nothing.measurements() if m.field and m.metric not in ("distinct", "sum"))
-
-
-DRAWS = {
-    "normal": lambda rng: rng.normal(5, 2, 30_000), "skewed": lambda rng: rng.lognormal(0, 1, 30_000),
-    "more skewed": lambda rng: rng.gamma(0.5, 3, 30_000), "heavy": lambda rng: rng.standard_t(3, 30_000),
-    "two humps": lambda rng: np.where(rng.random(30_000) < 0.5, rng.normal(0, 1, 30_000), rng.normal(20, 1, 30_000)),
-    "whole": lambda rng: rng.integers(0, 90, 30_000).astype(float), "uniform": lambda rng: rng.random(30_000),
-    "mostly zero": lambda rng: np.where(rng.random(30_000) < 0.7, 0.0, rng.gamma(2, 10, 30_000)),
-    "one value": lambda rng: np.full(30_000, 7.25), "exponential": lambda rng: rng.exponential(7, 30_000),
-    "long left tail": lambda rng: -rng.gamma(0.7, 5, 30_000), "pareto": lambda rng: rng.pareto(1.5, 30_000),
-    "half one value": lambda rng: np.where(rng.random(30_000) < 0.6, 5.0, rng.normal(0, 100, 30_000)),
-    "nearly one value": lambda rng: np.where(rng.random(30_000) < 0.995, 5.0, rng.normal(0, 100, 30_000)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("draw", DRAWS)
-def test_quantiles_lie_near_the_exact_ones(draw: str) -> None:
-    x = DRAWS[draw](np.random.default_rng(6))
-    reference = Reference.learn(pa.table({"x": x}))
-    merged = Profile.merged(
-        Profile.from_bytes(profile(pa.table({"x": part}), reference=reference).to_bytes())
-        for part in np.array_split(x, 30)
-    )
-    exact = np.quantile(x, list(QUANTILES.values()))
-    for made, limit in ((reference.profile, 0.01), (merged, 0.03)):
-        found = [m.value for m in made.measurements() if m.metric in QUANTILES]
-        assert np.abs(np.array(found) - exact).max() <= limit * max(x.std(), 1e-12) + 1e-12
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 5, 10, 50])
-def test_quantiles_of_few_rows(rows: int) -> None:
-    rng = np.random.default_rng(rows)
-    reference = Reference.learn(pa.table({"x": rng.normal(0, 1, 1000)}))
-    x = rng.normal(0, 1, rows)
-    found = profile(pa.table({"x": x}), reference=reference).field("x").quantiles([0.0, 0.5, 1.0])
-    assert found[[0, 2]].tolist() == [x.min(), x.max()]
-    assert found[1] == pytest.approx(np.median(x), abs=0.02)
-
-
-@pytest.mark.parametrize("share", [0.6, 0.97, 0.995])
-def test_a_value_that_most_rows_hold_is_seen_where_it_moves_to(share: float) -> None:
-    rng = np.random.default_rng(5)
-    x = np.where(rng.random(20_000) < share, 5.0, rng.normal(0, 100, 20_000))
-    moved = profile(pa.table({"x": x * 1.2}), reference=Reference.learn(pa.table({"x": x}))).field("x")
-    assert moved.quantiles([0.5]) == pytest.approx(6.0, abs=0.02 * x.std())
 
 
 def test_rows_that_repeat_an_earlier_value_are_the_complement_of_unique_ones(made: Profile) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 import math
 import operator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,8 @@ from mlobs.metrics.profiles import Profile
 from mlobs.profiling import Reference, profile, scanning
 from mlobs.states import NumericState
 from mlobs_tests.profiling.rows import hostile_rows
+
+OLDER = Path(__file__).parent / "older_bytes.json"
 
 few = settings(
     max_examples=25,
@@ -159,6 +164,26 @@ def test_unknown_versions_and_damaged_bytes_are_refused() -> None:
                 read(stored[:cut])
     with pytest.raises(ProfileError, match="hold no profile"):
         Profile.from_bytes(made.to_bytes())
+
+
+def test_bytes_of_the_version_before_are_read() -> None:
+    older = {name: base64.b64decode(text) for name, text in json.loads(OLDER.read_text()).items() if len(text) > 200}
+    assert {name: data[6] for name, data in older.items()} == {"profile": 2, "reference": 1}
+    stored, reference = Profile.from_bytes(older["profile"]), Reference.from_bytes(older["reference"])
+    x = np.array([i * i + i / 7 for i in range(40)])
+    rows = pa.table({"x": x, "c": ["a", "b"] * 20})
+    made = profile(rows.slice(0, 30), reference=reference)
+    kept, now = stored.field("x"), made.field("x")
+    assert isinstance(kept, NumericState)
+    assert isinstance(now, NumericState)
+    assert not kept.grid.tailed
+    assert (kept.grid, kept.bins.tolist(), kept.counts.tolist()) == (now.grid, now.bins.tolist(), now.counts.tolist())
+    # ends of bins were rounded to 1/7 of the bin then, and are to 1/15 now: outwards both
+    assert (kept.lows <= now.lows).all()
+    assert (kept.highs >= now.highs).all()
+    assert kept.quantiles([0.1, 0.5, 0.9]) == pytest.approx(np.quantile(x[:30], [0.1, 0.5, 0.9]), abs=0.01 * x.std())
+    assert (stored + made).rows == 60
+    assert Profile.from_bytes(stored.to_bytes()) == stored
 
 
 def test_moments_near_a_billion_agree_with_numpy() -> None:

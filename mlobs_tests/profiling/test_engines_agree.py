@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from mlobs.engines import Engine, open_data
 from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows, scanning
 from mlobs.spec import Field, Table
+from mlobs.states import NumericState
 from mlobs.windows import Window
 from mlobs_tests.profiling.rows import START, differences, hostile_rows
 
@@ -65,6 +67,20 @@ def test_many_rows_take_another_query_and_give_the_same(rows: pa.Table, referenc
     few = profile(rows, reference=reference)
     monkeypatch.setattr(scanning, "FEW", 0)
     assert differences(profile(rows, reference=reference), few) == []
+
+
+def test_bins_of_a_grid_with_a_tail_are_those_of_its_formula(engine: Engine, fill: Any, monkeypatch: Any) -> None:
+    x = np.concatenate([np.linspace(-2, 2, 90), 1e4 + np.linspace(-90, 90, 10), [1e306, -1e306]])
+    rows = pa.table({"x": x, "y": np.arange(len(x)) / 7})
+    reference = Reference.learn(rows.slice(0, 100))
+    assert [grid.tailed for grid in reference.grids.values()] == [True, False]
+    source = fill("far", rows)
+    for few in (scanning.FEW, 0):
+        monkeypatch.setattr(scanning, "FEW", few)
+        state = profile((engine, source), reference=reference).field("x")
+        assert isinstance(state, NumericState)
+        bins, counts = np.unique(reference.grids["x"].bins(x), return_counts=True)
+        assert (state.bins.tolist(), state.counts.tolist()) == (bins.tolist(), counts.tolist())
 
 
 def test_an_empty_table(engine: Engine, fill: Any, rows: pa.Table, reference: Reference) -> None:

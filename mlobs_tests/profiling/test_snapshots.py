@@ -28,7 +28,7 @@ DIALECTS = ("duckdb", "postgres", "spark", "snowflake", "bigquery", "databricks"
 LEVELS = Levels.learn({"B6": 3, "it's": 1}, "carrier")
 FRAMES = {
     "delay": NumericState(Grid.around(-3.0, 20.0)),
-    'dep "time"': NumericState(Grid(900.0, 400.0, 1.0, 2400.0)),
+    'dep "time"': NumericState(Grid(900.0, 400.0, 1.0, 2400.0, tail=8000.0)),
     "carrier": CategoricalState(LEVELS),
     "cancelled": BooleanState(),
     "scheduled": TimestampState(datetime(1900, 1, 1, tzinfo=UTC)),
@@ -80,7 +80,7 @@ def statements(dialect: str) -> dict[str, str]:
         "open text, listed": forms.sql(open_text._listed(outer, LEVELS)),
     }
     if scan.lenient:
-        templates = queries.follow_up_templates(scan)
+        templates = queries.follow_up_templates(scan, tailed=numbers[1].grid.tailed)
         tokens = {**numbers[1].tokens(forms), "shift": "5.0e9"}
         asked["follow-ups"] = queries.union([t.poured(tokens) for t in templates.values()])
     return asked

@@ -348,9 +348,13 @@ SELECT
   `u1` AS `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(300.0e0 * `d` / (
-      400.0e0 + ABS(`d`)
-    )) AS INT64)
+    THEN CAST(FLOOR(
+      150.0e0 * `d` / (
+        400.0e0 + ABS(`d`)
+      ) + 150.0e0 * `d` / (
+        8000.0e0 + ABS(`d`)
+      )
+    ) AS INT64)
     ELSE CASE
       WHEN IS_NAN(`x`)
       THEN 900
@@ -413,9 +417,13 @@ GROUP BY
   `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(300.0e0 * `d` / (
-      400.0e0 + ABS(`d`)
-    )) AS INT64)
+    THEN CAST(FLOOR(
+      150.0e0 * `d` / (
+        400.0e0 + ABS(`d`)
+      ) + 150.0e0 * `d` / (
+        8000.0e0 + ABS(`d`)
+      )
+    ) AS INT64)
     ELSE CASE
       WHEN IS_NAN(`x`)
       THEN 900

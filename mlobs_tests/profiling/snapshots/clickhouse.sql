@@ -362,9 +362,13 @@ SELECT
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      400.0e0 + ABS("d")
-    )) AS Nullable(Int64))
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        400.0e0 + ABS("d")
+      ) + 150.0e0 * "d" / (
+        8000.0e0 + ABS("d")
+      )
+    ) AS Nullable(Int64))
     ELSE CASE
       WHEN isNaN("x")
       THEN 900
@@ -433,9 +437,13 @@ GROUP BY
     WHEN NOT (
       "d" IS NULL
     )
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      400.0e0 + ABS("d")
-    )) AS Nullable(Int64))
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        400.0e0 + ABS("d")
+      ) + 150.0e0 * "d" / (
+        8000.0e0 + ABS("d")
+      )
+    ) AS Nullable(Int64))
     ELSE CASE
       WHEN isNaN("x")
       THEN 900

@@ -293,10 +293,16 @@ SELECT
   ) AS "g",
   CAST("carrier" AS TEXT) AS "u1",
   TRY_CAST(FLOOR(
-    300.0e0 * (
+    150.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((
+        CAST("dep ""time""" AS DOUBLE) - 900.0e0
+      ))
+    ) + 150.0e0 * (
+      CAST("dep ""time""" AS DOUBLE) - 900.0e0
+    ) / (
+      8000.0e0 + ABS((
         CAST("dep ""time""" AS DOUBLE) - 900.0e0
       ))
     )
@@ -328,10 +334,16 @@ GROUP BY
   ),
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
-    300.0e0 * (
+    150.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((
+        CAST("dep ""time""" AS DOUBLE) - 900.0e0
+      ))
+    ) + 150.0e0 * (
+      CAST("dep ""time""" AS DOUBLE) - 900.0e0
+    ) / (
+      8000.0e0 + ABS((
         CAST("dep ""time""" AS DOUBLE) - 900.0e0
       ))
     )
@@ -838,10 +850,16 @@ WHERE
   )
   AND NOT "dep ""time""" IS NULL
   AND TRY_CAST(FLOOR(
-    300.0e0 * (
+    150.0e0 * (
       CAST("dep ""time""" AS DOUBLE) - 900.0e0
     ) / (
       400.0e0 + ABS((
+        CAST("dep ""time""" AS DOUBLE) - 900.0e0
+      ))
+    ) + 150.0e0 * (
+      CAST("dep ""time""" AS DOUBLE) - 900.0e0
+    ) / (
+      8000.0e0 + ABS((
         CAST("dep ""time""" AS DOUBLE) - 900.0e0
       ))
     )

@@ -241,9 +241,13 @@ SELECT
   "u1" AS "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      "scale" + ABS("d")
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        "scale" + ABS("d")
+      ) + 150.0e0 * "d" / (
+        "tail" + ABS("d")
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN "x" = CAST('NaN' AS DOUBLE PRECISION)
       THEN 900
@@ -286,6 +290,7 @@ FROM (
     "fields"."f" AS "f",
     "fields"."x" AS "x",
     "fields"."scale" AS "scale",
+    "fields"."tail" AS "tail",
     "fields"."low" AS "low",
     "fields"."high" AS "high",
     CASE
@@ -306,6 +311,7 @@ FROM (
           -2.9885057471264367e0
         ) AS DOUBLE PRECISION),
         CAST(20.0e0 AS DOUBLE PRECISION),
+        CAST(20.0e0 AS DOUBLE PRECISION),
         CAST((
           -1.7976931348623157e+308
         ) AS DOUBLE PRECISION),
@@ -316,10 +322,11 @@ FROM (
         CAST("dep ""time""" AS DOUBLE PRECISION),
         CAST(900.0e0 AS DOUBLE PRECISION),
         CAST(400.0e0 AS DOUBLE PRECISION),
+        CAST(8000.0e0 AS DOUBLE PRECISION),
         CAST(1.0e0 AS DOUBLE PRECISION),
         CAST(2400.0e0 AS DOUBLE PRECISION)
       )
-  ) AS "fields"("f", "x", "centre", "scale", "low", "high")
+  ) AS "fields"("f", "x", "centre", "scale", "tail", "low", "high")
   WHERE
     "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
     AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
@@ -330,9 +337,13 @@ GROUP BY
   "f",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      "scale" + ABS("d")
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        "scale" + ABS("d")
+      ) + 150.0e0 * "d" / (
+        "tail" + ABS("d")
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN "x" = CAST('NaN' AS DOUBLE PRECISION)
       THEN 900

@@ -234,9 +234,13 @@ SELECT
   `u1` AS `u1`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(300.0e0 * `d` / (
-      `scale` + ABS(`d`)
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * `d` / (
+        `scale` + ABS(`d`)
+      ) + 150.0e0 * `d` / (
+        `tail` + ABS(`d`)
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN ISNAN(`x`)
       THEN 900
@@ -279,6 +283,7 @@ FROM (
     `fields`.`f` AS `f`,
     `fields`.`x` AS `x`,
     `fields`.`scale` AS `scale`,
+    `fields`.`tail` AS `tail`,
     `fields`.`low` AS `low`,
     `fields`.`high` AS `high`,
     CASE
@@ -299,6 +304,7 @@ FROM (
       -2.9885057471264367e0
     ) AS DOUBLE),
     CAST(20.0e0 AS DOUBLE),
+    CAST(20.0e0 AS DOUBLE),
     CAST((
       -1.7976931348623157e+308
     ) AS DOUBLE),
@@ -307,9 +313,10 @@ FROM (
     CAST(`dep "time"` AS DOUBLE),
     CAST(900.0e0 AS DOUBLE),
     CAST(400.0e0 AS DOUBLE),
+    CAST(8000.0e0 AS DOUBLE),
     CAST(1.0e0 AS DOUBLE),
     CAST(2400.0e0 AS DOUBLE)
-  ) fields AS `f`, `x`, `centre`, `scale`, `low`, `high`
+  ) fields AS `f`, `x`, `centre`, `scale`, `tail`, `low`, `high`
   WHERE
     `scheduled` >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP_NTZ)
     AND `scheduled` < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP_NTZ)
@@ -320,9 +327,13 @@ GROUP BY
   `f`,
   CASE
     WHEN NOT `d` IS NULL
-    THEN CAST(FLOOR(300.0e0 * `d` / (
-      `scale` + ABS(`d`)
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * `d` / (
+        `scale` + ABS(`d`)
+      ) + 150.0e0 * `d` / (
+        `tail` + ABS(`d`)
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN ISNAN(`x`)
       THEN 900

@@ -325,9 +325,13 @@ SELECT
   "u1" AS "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      400.0e0 + ABS("d")
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        400.0e0 + ABS("d")
+      ) + 150.0e0 * "d" / (
+        8000.0e0 + ABS("d")
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN IS_NAN("x")
       THEN 900
@@ -390,9 +394,13 @@ GROUP BY
   "u1",
   CASE
     WHEN NOT "d" IS NULL
-    THEN CAST(FLOOR(300.0e0 * "d" / (
-      400.0e0 + ABS("d")
-    )) AS BIGINT)
+    THEN CAST(FLOOR(
+      150.0e0 * "d" / (
+        400.0e0 + ABS("d")
+      ) + 150.0e0 * "d" / (
+        8000.0e0 + ABS("d")
+      )
+    ) AS BIGINT)
     ELSE CASE
       WHEN IS_NAN("x")
       THEN 900
