@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from mlobs.incidents import Incident
 
-Format = Literal["text", "markdown", "html"]
+Format = Literal["text", "markdown", "slack", "html"]
+"""`slack` is Markdown whose text has no way to be escaped: what would mean something is replaced by what looks like it."""
 
 LISTED = 8
 """Names listed before "and N more"."""
@@ -105,8 +106,11 @@ def subject(notes: Sequence[Note]) -> str:
 
 def body(notes: Sequence[Note], written_as: Format) -> str:
     """The message, oldest change first."""
-    write = {"text": _text, "markdown": _markdown, "html": _html}[written_as]
-    return write(notes)
+    if written_as == "markdown":
+        return _markdown(notes, escape_markdown)
+    if written_as == "slack":
+        return _markdown(notes, escape_slack)
+    return _text(notes) if written_as == "text" else _html(notes)
 
 
 def _text(notes: Sequence[Note]) -> str:
@@ -122,14 +126,14 @@ def _text(notes: Sequence[Note]) -> str:
     return "\n\n".join(map(block, notes))
 
 
-def _markdown(notes: Sequence[Note]) -> str:
+def _markdown(notes: Sequence[Note], escape: Callable[[str], str]) -> str:
     def block(note: Note) -> str:
-        lines = [f"**{escape_markdown(note.headline)}**"] if len(notes) > 1 else []
-        lines += [escape_markdown(note.incident.reason)] if note.change != "resolved" else []
-        lines += [f"- **{escape_markdown(label)}:** {escape_markdown(said)}" for label, said in note.facts]
+        lines = [f"**{escape(note.headline)}**"] if len(notes) > 1 else []
+        lines += [escape(note.incident.reason)] if note.change != "resolved" else []
+        lines += [f"- **{escape(label)}:** {escape(said)}" for label, said in note.facts]
         for link in note.context.links:
-            label, address = escape_markdown(link.label), _address(link.url)
-            lines.append(f"- [{label}](<{address}>)" if address else f"- **{label}:** {escape_markdown(link.url)}")
+            label, address = escape(link.label), _address(link.url)
+            lines.append(f"- [{label}](<{address}>)" if address else f"- **{label}:** {escape(link.url)}")
         return "\n".join(lines)
 
     return "\n\n".join(map(block, notes))
@@ -150,8 +154,14 @@ def _html(notes: Sequence[Note]) -> str:
     return "".join(map(block, notes))
 
 
-HARMLESS = str.maketrans({"<": "‹", ">": "›", "&": "+", "`": "'", "[": "(", "]": ")"})
+HARMLESS = str.maketrans({"<": "‹", ">": "›", "&": "+", "`": "'", "[": "(", "]": ")", "*": "∗", "~": "∼"})
 """For a subject line, which channels treat as text, Markdown or HTML, as they like."""
+
+PLAIN_MEANING = str.maketrans({"`": "'", "*": "∗", "~": "∼"})
+SLACK_MEANING = PLAIN_MEANING | {ord("["): "(", ord("]"): ")", ord("<"): "‹", ord(">"): "›"}
+TAG = re.compile(r"<(?=[\w!@#/:?])|(?<=\])\(")
+"""Where a tag or the address of a Markdown link would begin."""
+EDGE = re.compile(r"(?<!\w)_|_(?!\w)")
 
 MARKDOWN_MEANING = re.compile(r"([\\`*_{}\[\]<>#|~])")
 MENTION = re.compile(r"@(?=\w)")
@@ -159,12 +169,24 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def escape_text(said: str) -> str:
-    """For a channel of plain text: on one line, and nobody is mentioned ("@everyone").
+    """For a channel of plain text, some of which read Markdown in it: on one line, no markup, nobody is mentioned.
 
     >>> escape_text("a\\nb @here")
     'a b @\\u200bhere'
+    >>> escape_text("*a* `b` wind_speed <5").replace("\\u200b", "|"), escape_text("[x](y) <b>").replace("\\u200b", "|")
+    ("∗a∗ 'b' wind_speed <|5", '[x]|(y) <|b>')
     """
-    return MENTION.sub("@\u200b", _one_line(said))
+    line = MENTION.sub("@\u200b", _one_line(said)).translate(PLAIN_MEANING)
+    return TAG.sub(lambda found: "<\u200b" if found.group() == "<" else "\u200b(", line)
+
+
+def escape_slack(said: str) -> str:
+    """For Slack, which knows no escape but for "&", which Apprise writes.
+
+    >>> print(escape_slack("*mean* of wind_speed _now_ [x] <!channel>"))
+    ∗mean∗ of wind_speed ＿now＿ (x) ‹!channel›
+    """
+    return EDGE.sub("＿", MENTION.sub("@\u200b", _one_line(said)).translate(SLACK_MEANING))
 
 
 def escape_markdown(said: str) -> str:
@@ -173,7 +195,7 @@ def escape_markdown(said: str) -> str:
     >>> print(escape_markdown("mean of wind_speed <b> [x](y)"))
     mean of wind\\_speed \\<b\\> \\[x\\](y)
     """
-    return MARKDOWN_MEANING.sub(r"\\\1", escape_text(said))
+    return MARKDOWN_MEANING.sub(r"\\\1", MENTION.sub("@\u200b", _one_line(said)))
 
 
 def escape_html(said: str) -> str:

@@ -36,7 +36,10 @@ def send(url: str, notes: Sequence[Note]) -> str:
         box = apprise.Apprise()
         box.add(receiver)
         taken = box.notify(
-            title=subject(notes), body=body(notes, written_as), notify_type=_kind(notes), body_format=written_as
+            title=subject(notes),
+            body=body(notes, written_as),
+            notify_type=_kind(notes),
+            body_format="markdown" if written_as == "slack" else written_as,
         )
     return "" if taken else without_secrets(" ".join(said) or "the receiver didn't take it", url)
 
@@ -71,6 +74,8 @@ def _format(receiver: Any) -> Format:
     resolve = getattr(receiver, "resolve_format", None)
     found = resolve() if resolve else receiver.notify_format
     name = str(getattr(found, "value", found))
+    if name == "markdown" and type(receiver).__name__ == "NotifySlack":
+        return "slack"
     return next((known for known in FORMATS if known == name), "text")
 
 

@@ -22,12 +22,13 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 receiver.asked += 1
+                answer, pause = receiver.answer, receiver.pause  # as they were when it was asked
                 message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                time.sleep(receiver.pause)
-                if receiver.answer == 200:
+                time.sleep(pause)
+                if answer == 200:
                     receiver.taken.append(message)
                 try:
-                    self.send_response(receiver.answer)
+                    self.send_response(answer)
                     self.end_headers()
                 except OSError:
                     pass  # the sender has gone away
