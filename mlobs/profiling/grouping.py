@@ -58,15 +58,7 @@ class Segmentation:
         plain = tuple(text(column(f)) for f in self.fields)
         if len(found) <= SEGMENTS:
             return plain
-        kept = set(self.kept(found))
-        alike = []
-        for combination in sorted(kept, key=lambda c: tuple(v or "" for v in c)):
-            parts = [
-                absent(p.copy()) if v is None else equal(p.copy(), exp.Literal.string(v))
-                for p, v in zip(plain, combination, strict=True)
-            ]
-            alike.append(all_of(parts))
-        known = any_of(alike)
+        known = _among(plain, self.kept(found))
         return tuple(case((known.copy(), p.copy()), default=exp.Literal.string(OTHER)) for p in plain)
 
     def kept(self, found: Sequence[Combination]) -> list[Combination]:
@@ -85,6 +77,40 @@ class Segmentation:
             return parts
         whole = ", ".join(parts)
         return [whole] if OTHER in combination or len(self.values) >= SEGMENTS else [*parts, whole]
+
+
+def _among(fields: Sequence[Node], combinations: Sequence[Combination]) -> Node:
+    """The condition that one or two fields hold one of the combinations: a list for each value of the field with fewer."""
+    columns = [sorted({c[at] for c in combinations}, key=_nulls_last) for at in range(len(fields))]
+    outer = min(range(len(fields)), key=lambda at: len(columns[at]))
+    if len(fields) == 1:
+        return _one_of(fields[0], columns[0])
+    inside: dict[str | None, list[str | None]] = {}
+    for combination in sorted(combinations, key=lambda c: tuple(map(_nulls_last, c))):
+        inside.setdefault(combination[outer], []).append(combination[1 - outer])
+    return any_of(
+        [
+            all_of([_one_of(fields[outer], [value]), _one_of(fields[1 - outer], inside[value])])
+            for value in columns[outer]
+        ]
+    )
+
+
+def _nulls_last(value: str | None) -> tuple[bool, str]:
+    return value is None, value or ""
+
+
+def _one_of(field: Node, values: Sequence[str | None]) -> Node:
+    """The condition that a field holds one of the values; None is null."""
+    texts = [exp.Literal.string(v) for v in values if v is not None]
+    conditions: list[Node] = []
+    if len(texts) == 1:
+        conditions.append(equal(field.copy(), texts[0]))
+    elif texts:
+        conditions.append(exp.In(this=field.copy(), expressions=texts))
+    if None in values:
+        conditions.append(absent(field.copy()))
+    return exp.Paren(this=any_of(conditions)) if len(conditions) > 1 else conditions[0]
 
 
 def label(field: str, value: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,16 @@ import pytest
 from mlobs.engines import Engine
 from mlobs.engines.protocol import Source
 from mlobs.errors import ProfileError, WarehouseError, WindowError
-from mlobs.profiling import Reference, explain_sql, learn_reference, profile, profile_table, profile_windows
+from mlobs.profiling import (
+    Reference,
+    explain_sql,
+    grouping,
+    learn_reference,
+    learning,
+    profile,
+    profile_table,
+    profile_windows,
+)
 from mlobs.spec import Field, Table
 from mlobs.windows import Window
 from mlobs_tests.profiling.rows import START, differences, hostile_rows
@@ -219,3 +229,22 @@ def test_explain_shows_what_runs(engine: Engine, fill: Any) -> None:
         assert engine.run(statement).num_columns > 0
     assert all(name in told for name in ("plain", "word", "origin", "2024-03-02"))
     assert Source.table(("hostile",)).label == "hostile"
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5, 40])
+def test_rows_of_combinations_that_are_not_told_apart_are_other(
+    engine: Engine, fill: Any, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(kept)
+    values = np.array([None, "it's", "x", "y", "", "(z)"], dtype=object)
+    drawn = [tuple(values[rng.integers(0, 6, 2)]) for _ in range(300)]
+    rows = pa.table({"x": np.arange(300.0), "a": [a for a, _ in drawn], "b": [b for _, b in drawn]})
+    monkeypatch.setattr(grouping, "SEGMENTS", kept)
+    monkeypatch.setattr(learning, "SEGMENTS", kept)
+    counts = Counter(drawn)
+    ranked = sorted(counts, key=lambda c: (-counts[c], tuple(v or "" for v in c)))
+    made = Reference.learn((engine, fill("combinations", rows)), segments=("a", "b")).profile.segments
+    whole = {key: p.rows for key, p in made.items() if " and " in key or ", " in key}
+    named = {", ".join(grouping.label(f, v) for f, v in zip("ab", c, strict=True)): counts[c] for c in ranked[:kept]}
+    rest = sum(counts[c] for c in ranked[kept:])
+    assert whole == named | ({"a=(other), b=(other)": rest} if rest else {})
