@@ -5,9 +5,13 @@ learned is a scikit-learn estimator, kept beside the model without pickle.
 
 Binary, and multiclass with probabilities: confidence-based estimation. The probability is calibrated (beta calibration:
 Kull, Silva Filho and Flach 2017), and a calibrated probability is the chance of the outcome, from which every expected
-figure follows. Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance,
-whose mean is that of the losses) learns the loss of a row from its inputs and the prediction. Both hold while only the
-inputs shift; concept drift can't show in them, since they use the old relation of inputs and outcome.
+figure follows. One that is right for the rows of each probability is not yet right for each kind of rows among them, and
+is off when their mix shifts; so trees on the inputs correct what it leaves (a calibration of many subgroups stays right
+under any shift between them: Hébert-Johnson et al. 2018, Kim et al. 2022).
+
+Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance, whose mean is that
+of the losses) learns the loss of a row from its inputs and the prediction. All of it holds while only the inputs shift;
+concept drift can't show in it, since it uses the old relation of inputs and outcome.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ from mlobs.spec import Model
 MIN_ROWS = 200
 """Rows below which one mean for all rows is learned: a model of so few losses would learn noise."""
 
+CORRECTION_LEAF = 200
+"""Rows that a subgroup must have to be corrected: the share of outcomes in so many is known to about .03, and learning
+with a rate of .1 takes a tenth of that at a time. Fewer rows than five such groups are not corrected."""
+
 CLIP = 1e-9
 """Probabilities are clipped to [CLIP, 1 - CLIP] before their logarithm is taken."""
 
@@ -38,6 +46,7 @@ class Expectation:
         value: the constant; the mean of what was learned from otherwise.
         estimator: of scikit-learn; None for a constant.
         numeric, named: input columns that are read as numbers and as categories.
+        correction: of scikit-learn; what the inputs add to a calibrated probability. None adds nothing.
     """
 
     kind: str
@@ -45,6 +54,7 @@ class Expectation:
     estimator: Any = None
     numeric: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    correction: Any = None
 
     def of(self, inputs: pd.DataFrame, predicted: Predicted) -> Array:
         """The expected absolute error, calibrated probability, or probability to be right, of each row; shape (n_rows,)."""
@@ -52,7 +62,11 @@ class Expectation:
             return np.full(len(predicted), self.value, dtype=float)
         if self.kind == "calibration":
             chance = predicted.confidence if predicted.probabilities else predicted.values
-            return np.asarray(self.estimator.predict_proba(_odds(chance))[:, 1])
+            calibrated = np.asarray(self.estimator.predict_proba(_odds(chance))[:, 1])
+            if self.correction is None:
+                return calibrated
+            frame = _inputs(inputs, Predicted(np.asarray(chance), {}), self.numeric, self.named, labels=False)
+            return np.asarray(np.clip(calibrated + self.correction.predict(frame), 0.0, 1.0))
         frame = _inputs(inputs, predicted, self.numeric, self.named, labels=self.kind == "miss")
         loss = np.asarray(self.estimator.predict(frame))
         return np.asarray(1.0 - np.clip(loss, 0.0, 1.0) if self.kind == "miss" else np.maximum(loss, 0.0))
@@ -83,31 +97,52 @@ def learn(model: Model, inputs: pd.DataFrame, actual: Any, predicted: Predicted)
     chance = said.values if model.task == "binary" else said.confidence
     if chance is None:
         return _loss_model("miss", rows, said, 1.0 - hit, rate)
+    return _calibration(rows, np.asarray(chance), hit, rate)
+
+
+def _calibration(inputs: pd.DataFrame, chance: Array, hit: Array, rate: float) -> Expectation:
     from sklearn.linear_model import LogisticRegression
 
-    return Expectation("calibration", rate, LogisticRegression(C=1e4).fit(_odds(chance), hit.astype(int)))
+    calibration = LogisticRegression(C=1e4).fit(_odds(chance), hit.astype(int))
+    numeric, named = _columns(inputs)
+    if len(hit) < 5 * CORRECTION_LEAF or not (numeric or named):
+        return Expectation("calibration", rate, calibration)
+    left = hit - calibration.predict_proba(_odds(chance))[:, 1]
+    frame = _inputs(inputs, Predicted(chance, {}), numeric, named, labels=False)
+    # Few small trees, each held back by 20 rows without an error: what noise is left averages out over a window.
+    trees = _trees(named, max_leaf_nodes=6, min_samples_leaf=CORRECTION_LEAF, l2_regularization=20.0)
+    return Expectation("calibration", rate, calibration, numeric, named, trees.fit(frame, left))
 
 
 def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, constant: float) -> Expectation:
+    if len(loss) < MIN_ROWS or not loss.any():
+        return Expectation("constant", constant)
+    numeric, named = _columns(inputs)
+    frame = _inputs(inputs, said, numeric, named, labels=kind == "miss")
+    categories = [*named, "__prediction__"] if kind == "miss" else list(named)
+    trees = _trees(categories, loss="poisson", max_leaf_nodes=15, min_samples_leaf=20)
+    return Expectation(kind, constant, trees.fit(frame, loss), numeric, named)
+
+
+def _columns(inputs: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Input columns that are read as numbers, and those that are read as categories; points in time are left out."""
     types = pd.api.types
     columns = [str(name) for name in inputs.columns]
     numeric = tuple(n for n in columns if types.is_numeric_dtype(inputs[n]) or types.is_bool_dtype(inputs[n]))
     named = tuple(n for n in columns if n not in numeric and not types.is_datetime64_any_dtype(inputs[n]))
-    if len(loss) < MIN_ROWS or not loss.any():
-        return Expectation("constant", constant)
+    return numeric, named
+
+
+def _trees(categories: Sequence[str], **settings: Any) -> Any:
+    """Sixty boosted trees behind an encoder of the categories; the same rows give the same trees."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
-    frame = _inputs(inputs, said, numeric, named, labels=kind == "miss")
-    categories = [*named, "__prediction__"] if kind == "miss" else list(named)
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=60)
-    trees = HistGradientBoostingRegressor(
-        loss="poisson", max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=0
-    )
-    pipeline = make_pipeline(make_column_transformer((encode, categories), remainder="passthrough"), trees)
-    return Expectation(kind, constant, pipeline.fit(frame, loss), numeric, named)
+    trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False, random_state=0, **settings)
+    return make_pipeline(make_column_transformer((encode, list(categories)), remainder="passthrough"), trees)
 
 
 def _odds(chance: Any) -> Array:

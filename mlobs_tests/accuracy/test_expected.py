@@ -214,3 +214,45 @@ def test_its_own_past_error_is_stated_and_counts_as_doubt() -> None:
 def test_without_figures_nothing_is_estimated() -> None:
     states = [(DAY_ONE, AccuracyState("regression", 50))]
     assert judge_estimated(model_of("regression"), states, DAY_ONE, DAY_ONE.end, 20.0) == []
+
+
+def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None:
+    """A model that knows only x says the same of both kinds; when the mix of kinds shifts, calibration alone is off."""
+
+    def world(n: int, share: float, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        generator = np.random.default_rng(seed)
+        frame = pd.DataFrame(
+            {"x": generator.normal(0, 1, n), "kind": np.where(generator.random(n) < share, "noisy", "clear")}
+        )
+        odds = frame["x"] * np.where(frame["kind"] == "clear", 4.0, 0.5)
+        said = 1 / (1 + np.exp(-2 * frame["x"].to_numpy()))
+        return frame, (generator.random(n) < 1 / (1 + np.exp(-odds))).astype(float), said
+
+    frame, truth, said = world(20_000, 0.3, 1)
+    learned = learn(model_of("binary"), frame, truth, Predicted(said, {}))
+    assert learned is not None
+    assert learned.correction is not None
+    plain = replace(learned, correction=None)
+    for share in (0.1, 0.5, 0.9):
+        frame, truth, said = world(40_000, share, 2)
+        realised = reference.roc_auc_score(truth, said)
+        gaps = []
+        for found in (learned, plain):
+            foretold = found.of(frame, Predicted(said, {}))
+            assert foretold.min() >= 0
+            assert foretold.max() <= 1
+            state = AccuracyState.of_rows("binary", said, said, expected=foretold)
+            gaps.append(abs(estimated(state)["roc_auc"] - realised))
+        assert gaps[0] < 0.01
+        assert gaps[0] < 0.3 * gaps[1], (share, gaps)
+
+
+def test_few_rows_or_no_inputs_leave_the_calibration_as_it_is() -> None:
+    generator = np.random.default_rng(3)
+    said = generator.random(2000)
+    truth = (generator.random(2000) < said).astype(float)
+    none = learn(model_of("binary"), pd.DataFrame(index=range(2000)), truth, Predicted(said, {}))
+    few = learn(model_of("binary"), pd.DataFrame({"x": said[:900]}), truth[:900], Predicted(said[:900], {}))
+    assert none is not None
+    assert few is not None
+    assert (none.kind, none.correction, few.kind, few.correction) == ("calibration", None, "calibration", None)
