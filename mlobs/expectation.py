@@ -33,8 +33,14 @@ CORRECTION_LEAF = 200
 """Rows that a subgroup must have to be corrected: the share of outcomes in so many is known to about .03, and learning
 with a rate of .1 takes a tenth of that at a time. Fewer rows than five such groups are not corrected."""
 
+CORRECTION_ROWS = 50_000
+"""Newest rows that the correction is learned from; it takes seconds on so many, and more would hardly change it."""
+
 CLIP = 1e-9
 """Probabilities are clipped to [CLIP, 1 - CLIP] before their logarithm is taken."""
+
+HUGE = 1e30
+"""Numbers are clipped to [-HUGE, HUGE], which single precision still holds; infinities with them."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,11 @@ class Expectation:
     """What was learned of a model version's accuracy, as plain parts.
 
     Attributes:
-        kind: `constant` (one figure for all rows), `calibration`, `loss` (absolute errors) or `miss` (wrong labels).
+        kind: `constant` (one figure for all rows), `calibration` (of the probability alone), `subgroups` (a calibration
+            corrected by the inputs), `loss` (absolute errors) or `miss` (wrong labels).
         value: the constant; the mean of what was learned from otherwise.
         estimator: of scikit-learn; None for a constant.
         numeric, named: input columns that are read as numbers and as categories.
-        correction: of scikit-learn; what the inputs add to a calibrated probability. None adds nothing.
     """
 
     kind: str
@@ -54,19 +60,15 @@ class Expectation:
     estimator: Any = None
     numeric: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
-    correction: Any = None
 
     def of(self, inputs: pd.DataFrame, predicted: Predicted) -> Array:
         """The expected absolute error, calibrated probability, or probability to be right, of each row; shape (n_rows,)."""
         if self.kind == "constant" or not len(predicted):
             return np.full(len(predicted), self.value, dtype=float)
-        if self.kind == "calibration":
-            chance = predicted.confidence if predicted.probabilities else predicted.values
-            calibrated = np.asarray(self.estimator.predict_proba(_odds(chance))[:, 1])
-            if self.correction is None:
-                return calibrated
-            frame = _inputs(inputs, Predicted(np.asarray(chance), {}), self.numeric, self.named, labels=False)
-            return np.asarray(np.clip(calibrated + self.correction.predict(frame), 0.0, 1.0))
+        if self.kind in ("calibration", "subgroups"):
+            chance = np.asarray(predicted.confidence if predicted.probabilities else predicted.values, float)
+            said = _odds(chance) if self.kind == "calibration" else _with_odds(inputs, chance, self.numeric, self.named)
+            return np.asarray(self.estimator.predict_proba(said)[:, 1])
         frame = _inputs(inputs, predicted, self.numeric, self.named, labels=self.kind == "miss")
         loss = np.asarray(self.estimator.predict(frame))
         return np.asarray(1.0 - np.clip(loss, 0.0, 1.0) if self.kind == "miss" else np.maximum(loss, 0.0))
@@ -101,27 +103,43 @@ def learn(model: Model, inputs: pd.DataFrame, actual: Any, predicted: Predicted)
 
 
 def _calibration(inputs: pd.DataFrame, chance: Array, hit: Array, rate: float) -> Expectation:
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import GradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
 
-    calibration = LogisticRegression(C=1e4).fit(_odds(chance), hit.astype(int))
+    beta = LogisticRegression(C=1e4)
     numeric, named = _columns(inputs)
     if len(hit) < 5 * CORRECTION_LEAF or not (numeric or named):
-        return Expectation("calibration", rate, calibration)
-    left = hit - calibration.predict_proba(_odds(chance))[:, 1]
-    frame = _inputs(inputs, Predicted(chance, {}), numeric, named, labels=False)
-    # Few small trees, each held back by 20 rows without an error: what noise is left averages out over a window.
-    trees = _trees(named, max_leaf_nodes=6, min_samples_leaf=CORRECTION_LEAF, l2_regularization=20.0)
-    return Expectation("calibration", rate, calibration, numeric, named, trees.fit(frame, left))
+        return Expectation("calibration", rate, beta.fit(_odds(chance), hit.astype(int)), numeric, named)
+    last = len(numeric) + len(named)
+    alone = make_pipeline(make_column_transformer(("passthrough", [last, last + 1]), remainder="drop"), beta)
+    # Boosting starts from the calibration. Few small trees: what noise they add averages out over a window.
+    trees = GradientBoostingClassifier(
+        init=alone, n_estimators=60, max_leaf_nodes=6, max_depth=None, min_samples_leaf=CORRECTION_LEAF, subsample=0.5,
+        random_state=0,
+    )  # fmt: skip
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    pipeline = make_pipeline(_encoder(named), median, trees)
+    rows = slice(-CORRECTION_ROWS, None)
+    frame = _with_odds(inputs.iloc[rows], chance[rows], numeric, named)
+    return Expectation("subgroups", rate, pipeline.fit(frame, hit[rows].astype(int)), numeric, named)
 
 
 def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, constant: float) -> Expectation:
     if len(loss) < MIN_ROWS or not loss.any():
         return Expectation("constant", constant)
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.pipeline import make_pipeline
+
     numeric, named = _columns(inputs)
     frame = _inputs(inputs, said, numeric, named, labels=kind == "miss")
     categories = [*named, "__prediction__"] if kind == "miss" else list(named)
-    trees = _trees(categories, loss="poisson", max_leaf_nodes=15, min_samples_leaf=20)
-    return Expectation(kind, constant, trees.fit(frame, loss), numeric, named)
+    trees = HistGradientBoostingRegressor(
+        loss="poisson", max_iter=60, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=0
+    )
+    return Expectation(kind, constant, make_pipeline(_encoder(categories), trees).fit(frame, loss), numeric, named)
 
 
 def _columns(inputs: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -133,16 +151,13 @@ def _columns(inputs: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return numeric, named
 
 
-def _trees(categories: Sequence[str], **settings: Any) -> Any:
-    """Sixty boosted trees behind an encoder of the categories; the same rows give the same trees."""
+def _encoder(categories: Sequence[str]) -> Any:
+    """Categories as numbers, first; all other columns behind them as they are."""
     from sklearn.compose import make_column_transformer
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
     encode = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=60)
-    trees = HistGradientBoostingRegressor(max_iter=60, early_stopping=False, random_state=0, **settings)
-    return make_pipeline(make_column_transformer((encode, list(categories)), remainder="passthrough"), trees)
+    return make_column_transformer((encode, list(categories)), remainder="passthrough")
 
 
 def _odds(chance: Any) -> Array:
@@ -151,13 +166,20 @@ def _odds(chance: Any) -> Array:
     return np.column_stack([np.log(p), -np.log1p(-p)])
 
 
+def _with_odds(inputs: pd.DataFrame, chance: Array, numeric: Sequence[str], named: Sequence[str]) -> pd.DataFrame:
+    """Inputs, and as the last two columns the features of beta calibration."""
+    first, second = _odds(chance).T
+    frame = _inputs(inputs, Predicted(chance, {}), numeric, named, labels=False).drop(columns="__prediction__")
+    return frame.assign(__odds__=first, __odds_against__=second)
+
+
 def _inputs(
     inputs: pd.DataFrame, predicted: Predicted, numeric: Sequence[str], named: Sequence[str], *, labels: bool
 ) -> pd.DataFrame:
     """Inputs and prediction as the loss model reads them: numbers as double, everything else as text."""
     columns: dict[str, Any] = {}
     for name in numeric:
-        columns[name] = pd.to_numeric(inputs[name]).astype("float64").to_numpy(na_value=np.nan)
+        columns[name] = pd.to_numeric(inputs[name]).astype("float64").to_numpy(na_value=np.nan).clip(-HUGE, HUGE)
     for name in named:
         columns[name] = inputs[name].astype("str").where(inputs[name].notna(), "").to_numpy(dtype=object)
     values = predicted.values

@@ -18,9 +18,10 @@ from mlobs.expectation import Expectation
 from mlobs.tracking.quiet import quiet
 
 EXPECTATION = "expectation.skops"
-_VOUCHED = ("functools.partial", "sklearn.utils.validation.check_array", "collections.OrderedDict")
-"""What estimators hold beside classes of their own (scikit-learn's gradient boosting keeps a partial of `check_array`). A
-partial only calls what is named in the file as well, and so has been looked at by itself."""
+_VOUCHED = ("functools.partial", "sklearn.utils.validation.check_array", "collections.OrderedDict", "numpy.dtype")
+"""What estimators hold beside classes of their own (scikit-learn's gradient boosting keeps a partial of `check_array`, its
+imputer the dtype that it was fitted on). A partial only calls what is named in the file as well, and so has been looked at
+by itself."""
 
 
 def save(estimator: Any, folder: Path, trusted: Collection[str], requirements: Sequence[str]) -> None:

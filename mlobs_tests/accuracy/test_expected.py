@@ -157,7 +157,7 @@ def test_classes_with_and_without_probabilities(known: bool) -> None:
     made = Predicted(said, {"a": chance, "b": np.minimum(chance, 1 - chance)} if known else {})
     learned = learn(model_of("multiclass"), frame, truth, made)
     assert learned is not None
-    assert learned.kind == ("calibration" if known else "miss")
+    assert learned.kind == ("subgroups" if known else "miss")
     assert np.abs(learned.of(frame, made) - chance).mean() < 0.05
 
 
@@ -231,8 +231,9 @@ def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None
     frame, truth, said = world(20_000, 0.3, 1)
     learned = learn(model_of("binary"), frame, truth, Predicted(said, {}))
     assert learned is not None
-    assert learned.correction is not None
-    plain = replace(learned, correction=None)
+    plain = learn(model_of("binary"), pd.DataFrame(index=range(20_000)), truth, Predicted(said, {}))
+    assert plain is not None
+    assert (learned.kind, plain.kind) == ("subgroups", "calibration")
     for share in (0.1, 0.5, 0.9):
         frame, truth, said = world(40_000, share, 2)
         realised = reference.roc_auc_score(truth, said)
@@ -255,4 +256,18 @@ def test_few_rows_or_no_inputs_leave_the_calibration_as_it_is() -> None:
     few = learn(model_of("binary"), pd.DataFrame({"x": said[:900]}), truth[:900], Predicted(said[:900], {}))
     assert none is not None
     assert few is not None
-    assert (none.kind, none.correction, few.kind, few.correction) == ("calibration", None, "calibration", None)
+    assert (none.kind, few.kind) == ("calibration", "calibration")
+
+
+def test_inputs_never_seen_missing_or_infinite_still_get_a_figure() -> None:
+    generator = np.random.default_rng(3)
+    said = generator.random(2000)
+    truth = (generator.random(2000) < said).astype(float)
+    frame = pd.DataFrame({"x": generator.normal(0, 1, 2000), "kind": generator.choice(["u", "v", None], 2000)})
+    hostile = pd.DataFrame({"x": [np.nan, np.inf, -np.inf, 1e300], "kind": ["never seen", None, "u", ""]})
+    for task, loss in (("binary", truth), ("regression", generator.exponential(1, 2000))):
+        learned = learn(model_of(task), frame, loss, Predicted(said, {}))
+        assert learned is not None
+        assert learned.kind in ("subgroups", "loss")
+        found = learned.of(hostile, Predicted(np.array([0.0, 1.0, 0.5, 0.5]), {}))
+        assert np.isfinite(found).all()

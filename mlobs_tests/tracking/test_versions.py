@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mlobs.errors import TrackingError
+from mlobs.expectation import learn
+from mlobs.predictions import Predicted
 from mlobs.tracking import Tracking, Training, Version
 from mlobs.windows import Window, instant
+from mlobs_tests.accuracy.declared import model_of
 
 APRIL, MAY, JUNE = instant("2013-04-01"), instant("2013-05-01"), instant("2013-06-01")
 X = np.arange(40.0).reshape(-1, 1)
@@ -98,6 +103,24 @@ def test_the_estimator_comes_back_as_it_was(tracking: Tracking) -> None:
     fitted = make_pipeline(StandardScaler(), HistGradientBoostingRegressor(max_iter=5, loss="absolute_error")).fit(X, Y)
     version = tracking.log_training("m", fitted, training())
     assert np.array_equal(tracking.load(version).predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_what_is_expected_of_its_accuracy_comes_back_as_it_was(tracking: Tracking, task: Any) -> None:
+    generator = np.random.default_rng(1)
+    frame = pd.DataFrame({"x": generator.normal(0, 1, 2000), "kind": generator.choice(["u", "v", None], 2000)})
+    said = Predicted(generator.random(2000), {})
+    learned = learn(model_of(task), frame, (generator.random(2000) < said.values).astype(float), said)
+    assert learned is not None
+    loaded = tracking.load_expectation(tracking.log_training("m", linear(), training(), learned))
+    assert loaded is not None
+    assert loaded.kind == {"binary": "subgroups", "regression": "loss"}[task]
+    assert np.array_equal(loaded.of(frame, said), learned.of(frame, said))
+
+
+def test_a_pipeline_that_fills_gaps_comes_back(tracking: Tracking) -> None:
+    fitted = make_pipeline(SimpleImputer(), LinearRegression()).fit(X, Y)
+    assert np.array_equal(tracking.load(tracking.log_training("m", fitted, training())).predict(X), fitted.predict(X))
 
 
 def test_mlflow_itself_can_load_the_version(tracking: Tracking) -> None:
