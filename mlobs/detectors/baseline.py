@@ -11,7 +11,6 @@ with quadratic loss, 1961): the less they explain beyond noise, the less they co
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -110,12 +109,9 @@ class Baseline:
 
     def _median(self) -> tuple[Floats, Mask]:
         ordered = np.sort(self.ring, axis=1)
-        have = np.isfinite(self.ring).sum(axis=1)
-        rows = np.arange(self.size)
-        middle = ordered[rows, np.maximum(have - 1, 0) // 2] + ordered[rows, np.minimum(have // 2, SPAN - 1)]
         with np.errstate(invalid="ignore"):
             values = 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1)
-        return 0.5 * middle, np.asarray(2 * values < have)
+        return _middle(ordered), np.asarray(2 * values < np.isfinite(ordered).sum(axis=1))
 
     def _noise(self) -> Floats:
         total = self.square_seen.sum(axis=0)
@@ -130,7 +126,9 @@ class Baseline:
         own = np.where(seen[weekday] >= 2, self.effect[weekday], 0.0)
         return np.asarray(np.where((self.effect_seen >= 2).sum(axis=0) >= 5, keep * own, 0.0))
 
-    def learn(self, value: Floats, expected: Expected, weekday: int, use: Mask, widen: Mask, follow: Mask) -> None:
+    def learn(
+        self, value: Floats, expected: Expected, weekday: int, use: Mask, widen: Mask, follow: Mask, again: Mask
+    ) -> None:
         """Bring the state forward by one window.
 
         Args:
@@ -139,6 +137,7 @@ class Baseline:
             use: metrics to learn from at all (measured, not muted).
             widen: metrics whose error may widen the range (not a first alert).
             follow: metrics whose level is taken over as it is (a second alert in a row, or accepted).
+            again: metrics that strayed as far before, so that this much is known to happen: it goes on record in full.
         """
         use = use & np.isfinite(value)
         first = use & (self.seen == 0)
@@ -166,7 +165,7 @@ class Baseline:
             self.square_seen[side] = np.minimum(self.square_seen[side] + mine, MEMORY / 2)
             self.record[side] = np.where(use, self.record[side] * 0.5 ** (1 / HALF_LIFE), self.record[side])
             # a catastrophe may at most double the record, so that it doesn't hide the next one
-            most = np.where(judged, np.maximum(GROWTH * self.record[side], 4 * scale), np.inf)
+            most = np.where(judged & ~again, np.maximum(GROWTH * self.record[side], 4 * scale), np.inf)
             self.record[side] = np.where(
                 mine, np.maximum(self.record[side], np.minimum(np.abs(gap), most)), self.record[side]
             )
@@ -197,10 +196,8 @@ class Baseline:
         """Weekday effects, scale and record anew from the newest windows at once: the first errors, made before any weekday
         was known, would else widen the range for months."""
         recent = self.ring[which]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            level = np.nanmedian(recent, axis=1)
-            spread = MAD_TO_SD * np.nanmedian(np.abs(recent - level[:, None]), axis=1)
+        level = medians(recent)
+        spread = MAD_TO_SD * medians(np.abs(recent - level[:, None]))
         with np.errstate(invalid="ignore", divide="ignore"):
             over = recent - level[:, None]
             bound = np.where(spread > 0, 2 * WINSOR * spread, np.inf)[:, None]
@@ -226,6 +223,18 @@ class Baseline:
                 )
                 self.square_seen[side, which] = mine.sum(axis=1)
                 self.record[side, which] = grow * np.where(mine, np.abs(rest), 0.0).max(axis=1)
+
+
+def medians(values: Floats) -> Floats:
+    """Median of the finite values of each row, of shape (n_rows,); NaN for rows without one."""
+    return _middle(np.sort(values, axis=1))
+
+
+def _middle(ordered: Floats) -> Floats:
+    """Median of rows that are sorted, with NaN at their ends."""
+    rows, have = np.arange(len(ordered)), np.isfinite(ordered).sum(axis=1)
+    below, above = np.maximum(have - 1, 0) // 2, np.minimum(have // 2, ordered.shape[1] - 1)
+    return np.asarray(0.5 * (ordered[rows, below] + ordered[rows, above]))
 
 
 def tail_score(deviation: Floats, scale: Floats, dof: Floats) -> Floats:

@@ -35,6 +35,9 @@ ENOUGH = 60
 """Windows of maxima below which no more than the plain shares are spent."""
 GAIN = 0.1
 OWN_GAIN = 0.1
+NOVELTY_PART, NOVELTY_GAIN, NOVELTY_MOST = 0.35, 0.05, 1.15
+"""Part of the budget that never-seen events may spend before their threshold rises; each standard deviation beyond it raises the
+threshold by a twentieth, which halves their number, up to the score at which a first null among 10,000 rows still fails."""
 FRUGAL = 0.7
 NOMINAL = 1.0
 INCIDENT = 3
@@ -107,6 +110,15 @@ class Budget:
         own = allowed * np.array(SHARE_OF_BUDGET)
         mine = (spent.sum(axis=0) - own) / np.sqrt(own + 1.0)
         return np.asarray(np.clip(1.0 + GAIN * surplus, 0.9, 1.5) * np.clip(1.0 + OWN_GAIN * mine, 1.0, 1.5))
+
+    def novelty_feedback(self) -> float:
+        """Factor on the threshold of plausible never-seen events: above 1 when they spend more than their part."""
+        if not self.spent:
+            return 1.0
+        spent = np.array(self.spent[-SPAN:])
+        own = NOVELTY_PART * self.per_window * len(spent)
+        surplus = (float(spent[:, NOVELTY].sum()) - own) / math.sqrt(own + 1.0)
+        return float(np.clip(1.0 + NOVELTY_GAIN * surplus, 1.0, NOVELTY_MOST))
 
     def record(self, maxima: Floats, spent: Mask) -> None:
         """Remember a window: the largest excess by family among what passed (NaN without metrics), and which families

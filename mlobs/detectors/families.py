@@ -49,7 +49,9 @@ def check_of(field: str, metric: str, segment: str) -> str:
     return "field_health"
 
 
-ONE_SIDED = frozenset({"residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate"})
+ONE_SIDED = frozenset(
+    {"residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate", "finer_rate", "coarser_rate"}
+)
 """Metrics of which only a rise is bad."""
 
 RESIDUALS = frozenset({"residual_mean", "residual_std"})
@@ -59,3 +61,16 @@ impossible in them shows in minima and maxima."""
 
 TRENDED = frozenset({"mean", "length_mean", "true_rate", "null_rate"})
 """Metrics whose slow drift is watched, under the name `<metric>_trend`."""
+
+VALUES = {"p05": 6.0, "p50": 6.0, "p95": 6.0, "std": 4.0, "distinct": 2.5, "mean": 1.5}
+"""Distinct values of a field in a usual window below which a metric isn't judged: a quantile of few values jumps from one to
+the next by chance, and where one value is common the spread is 0 by chance, as the number of two values is 1. Their mean,
+rates and shares say what happens in such fields; a constant's minimum and maximum do."""
+
+OPEN_ENDED = frozenset({"unseen_rate", "new_shape_rate"})
+"""Events that are no news in a field whose values mostly occur once in a window (names, free text): the reference knows its own
+rows' values, so that history has none of them, and windows after it have many."""
+
+SLACK = {"repeat_rate": 0.3, "overlap_rate": 0.3}
+"""Shares of rows alike up to which it is chance: in quiet hours of weather, in bookings of a group, in rows drawn from a
+population not much larger than two deliveries. Repeats only have it where a key tells rows apart; without one none are chance."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +13,13 @@ from numpy.typing import NDArray
 from mlobs.detectors import baseline, rates
 from mlobs.detectors.baseline import Baseline, Expected
 from mlobs.detectors.budget import LEARNED, Budget
+from mlobs.detectors.columns import COUNT, EXTREME, LOCATION, RATE, SCALE, Columns
+from mlobs.detectors.extremes import edges
 from mlobs.detectors.families import FAMILIES, NOVELTY, TREND
-from mlobs.detectors.novelty import never_seen_score, threshold
+from mlobs.detectors.given_rows import GivenRows
+from mlobs.detectors.novelty import limits, never_seen_score, threshold
 from mlobs.detectors.rates import Events
-from mlobs.detectors.series import KINDS, Row
+from mlobs.detectors.series import Row
 from mlobs.detectors.trend import Trend
 
 Floats = NDArray[np.float64]
@@ -39,61 +41,21 @@ SATURATED_ROWS = 5
 """A window of at least so many rows in which a field is all null, or constant, when it never was before, fails."""
 STILL_PRIOR = 0.1
 """Chance that a level or spread that never moved so far moves at all: its first move is a never-seen event, by windows."""
-TOUCHED = 0.5
-"""Share of the newest windows in which a twentieth of the rows must lie at the furthest value ever seen for that to be a hard
-bound, beyond which no value is (visibility is reported up to 10 miles)."""
-ALIKE = 0.005
-"""Part of a field's range by which its outer quantile may miss the extreme; quantiles are read from a histogram."""
+LEAST_VALUES = 5.0
+"""Distinct values that a field usually shows from which a single one is no chance; rates and shares judge fields of fewer."""
+OPEN_SLOPE, OPEN_PRIOR, OPEN_WINDOWS = 0.8, 0.9, 60
+"""Growth of distinct values with rows (`given_rows`) from which a field's values are open-ended: nearly every row brings
+its own. New ones are all but certain to come, then, and many at once are no more surprising than one; not so any more when none
+came in so many windows."""
 VANISHED_ROWS = 10.0
-"""Usual rows of a category or segment from which its absence, when it was never absent, fails."""
+LEFT_ROWS = 5.0
+"""Usual rows of a category or segment from which its absence, when it was never absent, fails; and rows that it would have at the
+lowest level on record, so that one which comes and goes isn't missed."""
 LASTING = 3
 """An alert that lasts so many windows is a new level, which is then learned."""
-RATE, LOCATION, SCALE, COUNT, EXTREME = range(5)
-assert KINDS == ("rate", "location", "scale", "count", "extreme")
 
 HUGE = 1e100
 PASSED, FAILED, LEARNING, UNMEASURED = range(4)
-
-
-@dataclass
-class Columns:
-    """What is fixed of each metric, as arrays of shape (n_metrics,).
-
-    Attributes:
-        kind: index into `KINDS`.
-        family: index into `FAMILIES`.
-        prior: chance that a never-seen event is possible at all; see `novelty.PRIORS`.
-        spread: column of the same field's standard deviation, -1 where there is none.
-        pair: column of the other extreme of the same field, -1 where there is none.
-        near: column of the outer quantile (5% or 95%) on the side of an extreme, -1 where there is none.
-        once: events that are learned after their first alert, since they mostly stay (a new category).
-        upper: extremes that are maxima; the others are minima.
-        part: shares and rows of a category or segment, which are 0 where it is missing.
-        rising: metrics of which only a rise is bad.
-        nulls, varied: null rates, and numbers of distinct values.
-        volume: the table's rows.
-        trended: metrics whose slow drift is watched.
-        free: levels and spreads that are judged only where they vary freely.
-    """
-
-    kind: NDArray[np.int8]
-    family: NDArray[np.int8]
-    prior: Floats
-    spread: NDArray[np.int64]
-    pair: NDArray[np.int64]
-    near: NDArray[np.int64]
-    once: Mask
-    upper: Mask
-    part: Mask
-    rising: Mask
-    nulls: Mask
-    varied: Mask
-    free: Mask
-    volume: Mask
-    trended: Mask
-
-    def __len__(self) -> int:
-        return len(self.kind)
 
 
 @dataclass
@@ -110,7 +72,11 @@ class Drifting:
 
 @dataclass
 class Judged:
-    """What is said of one window's metrics: arrays of shape (n_metrics,), bounds on the metrics' own scale."""
+    """What is said of one window's metrics: arrays of shape (n_metrics,), bounds on the metrics' own scale.
+
+    `opening` are first new values in a field of open-ended values, which is where the rows end that the reference knows: they
+    pass, and are learned.
+    """
 
     status: NDArray[np.int8]
     score: Floats
@@ -119,6 +85,7 @@ class Judged:
     high: Floats
     center: Floats
     never: Mask
+    opening: Mask
     missing: Floats
     seen: Floats
     rows_seen: Floats
@@ -144,6 +111,7 @@ class Learner:
         self.baseline = Baseline()
         self.events = Events()
         self.trend = Trend()
+        self.given = GivenRows()
         self.unit = np.zeros(0)
         self.typical_rows = np.zeros(0)
         self.alerted = np.zeros(0)
@@ -151,6 +119,7 @@ class Learner:
         self.streak = np.zeros(0)
         self.running = np.zeros(0)
         self.saturated = np.zeros(0, bool)
+        self.opened = np.zeros(0, bool)
         self.reach = np.zeros((2, 0))
         self.windows = 0
 
@@ -164,11 +133,13 @@ class Learner:
             self.ended = np.concatenate([self.ended, np.full(more, -np.inf)])
             self.streak = np.concatenate([self.streak, np.zeros(more)])
             self.saturated = np.concatenate([self.saturated, np.zeros(more, bool)])
+            self.opened = np.concatenate([self.opened, np.zeros(more, bool)])
             self.running = np.concatenate([self.running, np.zeros(more)])
             self.reach = np.concatenate([self.reach, np.tile([[-np.inf], [np.inf]], more)], axis=1)
         self.baseline.widen(size)
         self.events.widen(size)
         self.trend.widen(size)
+        self.given.widen(size)
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -202,21 +173,35 @@ class Learner:
         excess = np.where(columns.rising & ~above, 0.0, excess)
         excess = np.where(measured & (seen >= MIN_WINDOWS), np.nan_to_num(excess, posinf=99.0), 0.0)
         still = columns.free & (expected.record_up <= 0) & (expected.record_down <= 0)
-        lumpy = columns.free & expected.lumpy & ~still
+        lumpy = columns.free & expected.lumpy & ~still | self._few_valued(columns)
         young = still & (seen < self.still_windows)
         excess = np.where(lumpy | young, 0.0, excess)
         failed = excess > limit
 
-        never, flipped, potential = self._never(row, columns, is_rate)
-        happened = never & np.where(flipped, counts < rows, counts > 0)
+        open_ended = self._open(columns)
+        prior = np.where(open_ended, OPEN_PRIOR, columns.prior)
+        never, flipped, potential = self._never(row, columns, is_rate, prior)
+        events = np.where(flipped, rows - counts, counts)
+        events = np.where(open_ended, np.minimum(events, 1.0), events)
+        happened = never & (events > 0) & ~(flipped & columns.rising)
         extreme = (kind == EXTREME) & measured
         beyond = extreme & self._beyond(value, columns)
-        novel_score = np.where(happened | beyond, potential, 0.0)
-        failed = np.where(never | extreme, (happened | beyond) & (potential > self.novelty_threshold), failed)
-        score = np.where(never | extreme, novel_score, score)
-        excess = np.where(never | extreme, novel_score / self.novelty_threshold, excess)
+        novel = never | extreme
+        novelty_limit = limits(self.novelty_threshold, columns.prior, novel, self.budget.novelty_feedback())
+        novel_score = np.where(beyond, potential, 0.0)
+        if happened.any():
+            novel_score[happened] = never_seen_score(
+                self.events.ever_rows[happened], rows[happened], prior[happened], events[happened]
+            )
+        failed = np.where(novel, (happened | beyond) & (novel_score > novelty_limit), failed)
+        score = np.where(novel, novel_score, score)
+        excess = np.where(novel, novel_score / novelty_limit, excess)
 
-        full = self._saturated(row, columns)
+        with np.errstate(invalid="ignore"):
+            failed &= (columns.slack <= 0) | (value > columns.slack)
+        opening = failed & open_ended & ~self.opened
+        failed &= ~opening
+        full = self._saturated(row, columns, expected)
         if full.any():
             windows = np.maximum(self.baseline.seen, 1.0)
             chance = np.where(
@@ -226,31 +211,32 @@ class Learner:
             failed |= struck
             score, excess = np.where(struck, np.maximum(score, chance), score), np.where(struck, 9.0, excess)
         needed = np.where(young, self.still_windows, MIN_WINDOWS)
-        enough = np.where(never | extreme, potential > self.novelty_threshold, seen >= needed)
+        enough = np.where(novel, potential > novelty_limit, seen >= needed)
         status = np.where(failed, FAILED, np.where(enough, PASSED, LEARNING)).astype(np.int8)
         status[~measured | lumpy] = UNMEASURED
         blank = np.full(len(kind), np.nan)
         judged = Judged(
-            status, np.where(above | never | extreme, score, -score), excess, blank, blank.copy(), blank.copy(),
-            never, np.maximum(needed - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
-            self._drifting(y, expected, columns, never),
+            status, np.where(above | novel, score, -score), excess, blank, blank.copy(), blank.copy(),
+            never, opening, np.maximum(needed - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
+            self._drifting(y, expected, columns, never | still | lumpy),
         )  # fmt: skip
         if bounds:
-            self._bounds(judged, row, columns, limit, extreme, flipped, potential)
+            self._bounds(judged, row, columns, limit, extreme, flipped, novelty_limit)
         return judged
 
-    def _drifting(self, y: Floats, expected: Expected, columns: Columns, never: Mask) -> Drifting:
+    def _drifting(self, y: Floats, expected: Expected, columns: Columns, out: Mask) -> Drifting:
         with np.errstate(invalid="ignore", divide="ignore"):
-            week, past, scale = self.trend.step(y, np.maximum(expected.up, expected.down))
+            week, past, scale = self.trend.step(_tame(y, expected), np.maximum(expected.up, expected.down))
             drift = np.abs(week - past)
             limit = self.budget.limits()[TREND]
-            judged = columns.trended & np.isfinite(drift) & ~never & (self.trend.quiet <= 0)
+            judged = columns.trended & np.isfinite(drift) & ~out & (self.trend.quiet <= 0)
             reach = np.maximum(NOMINAL_SCORE * scale, NOMINAL_RECORD * self.trend.record)
             excess = np.where(judged, drift / reach, 0.0)
         return Drifting(week, past, excess, limit * reach, excess > limit, judged)
 
     def transform(self, row: Row, columns: Columns) -> Floats:
-        """Metrics on the scale on which they are learned: rates as arcsine, scales and counts as logarithm."""
+        """Metrics on the scale on which they are learned: rates as arcsine, scales and counts as logarithm,
+        numbers of distinct values at the usual number of rows."""
         value, rows, counts = row
         kind = columns.kind
         fresh = np.isnan(self.unit) & np.isfinite(value) & (value > 0)
@@ -263,6 +249,8 @@ class Learner:
             y[wide] = np.log(np.maximum(value[wide], 0.0) / np.nan_to_num(self.unit[wide], nan=1.0) + 0.01)
             many = kind == COUNT
             y[many] = np.log1p(np.maximum(value[many], 0.0))
+            varied = columns.varied
+            y[varied] -= self.given.due(rows)[varied]
         # squares of what is learned must stay finite
         return np.where(np.isfinite(y), np.clip(y, -HUGE, HUGE), np.nan)
 
@@ -277,6 +265,7 @@ class Learner:
         rate = (kind == RATE) & np.isfinite(row.counts)
         out[rate] = rates.original(y[rate], row.rows[rate])
         wide, many = kind == SCALE, kind == COUNT
+        out[columns.varied] += self.given.due(row.rows)[columns.varied]
         with np.errstate(over="ignore"):
             grown = np.exp(np.minimum(y[wide], 700.0)) - 0.01
             out[wide] = np.maximum(grown, 0.0) * np.nan_to_num(self.unit[wide], nan=1.0)
@@ -318,16 +307,34 @@ class Learner:
         out[wide] = np.maximum(np.exp(np.minimum(level[wide], 700.0)) - 0.01, 0.0) * np.nan_to_num(self.unit[wide])
         return out
 
-    def _saturated(self, row: Row, columns: Columns) -> Mask:
+    def _saturated(self, row: Row, columns: Columns, expected: Expected) -> Mask:
         """Fields that are null throughout, or have one single value throughout; a table without rows; a
         category of many rows that has none."""
         with np.errstate(invalid="ignore"):
             null = columns.nulls & (row.counts == row.rows)
             empty = columns.volume & (row.values == 0)
             usual = np.where(columns.kind == COUNT, np.expm1(self.baseline.level[1]), self.events.share() * row.rows)
-            vanished = columns.part & (row.counts == 0) & (usual >= VANISHED_ROWS) & (self.baseline.seen >= MIN_WINDOWS)
-            constant = columns.varied & (row.values <= 1) & (row.rows > 1)
+            least = expected.center - np.maximum(expected.record_down, expected.down)
+            fewest = np.where(columns.kind == COUNT, np.expm1(least), rates.original(least, row.rows) * row.rows)
+            vanished = columns.part & (row.counts == 0) & (usual >= VANISHED_ROWS) & (fewest >= LEFT_ROWS)
+            vanished &= self.baseline.seen >= MIN_WINDOWS
+            many = self.baseline.level[1] >= np.log1p(LEAST_VALUES)
+            constant = columns.varied & (row.values <= 1) & (row.rows > 1) & many
             return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
+
+    def _open(self, columns: Columns) -> Mask:
+        """Never-seen events of values in fields whose values mostly are new from row to row."""
+        slope = np.zeros(len(columns))
+        has = columns.open_ended & (columns.distinct >= 0)
+        slope[has] = self.given.slope[columns.distinct[has]]
+        return np.asarray((slope > OPEN_SLOPE) & (self.baseline.seen <= OPEN_WINDOWS))
+
+    def _few_valued(self, columns: Columns) -> Mask:
+        """Metrics of fields that usually show fewer distinct values than it takes for them to say something."""
+        usual = np.full(len(columns), np.inf)
+        has = (columns.distinct >= 0) & (columns.values > 0)
+        usual[has] = np.expm1(np.minimum(self.baseline.level[1][columns.distinct[has]], 700.0))
+        return np.asarray(usual < columns.values)
 
     def _rare(self, row: Row, is_rate: Mask) -> tuple[Mask, Mask]:
         """Rates of rare events (or of rare non-events), and those of them above what is expected."""
@@ -349,7 +356,7 @@ class Learner:
         out[rare] = rates.rare_score(k, n * small, events.spread[rare], seen + 0.5)
         return out
 
-    def _never(self, row: Row, columns: Columns, is_rate: Mask) -> tuple[Mask, Mask, Floats]:
+    def _never(self, row: Row, columns: Columns, is_rate: Mask, prior: Floats) -> tuple[Mask, Mask, Floats]:
         """Rates that were always 0 (or always 1), and the score that a first exception has."""
         events = self.events
         always = is_rate & (events.ever_rows > 0) & (events.ever_not == 0)
@@ -358,49 +365,18 @@ class Learner:
         behind = np.where(columns.kind == EXTREME, self.running, events.ever_rows)
         potential = np.zeros(len(columns))
         which = never | always | (columns.kind == EXTREME)
-        potential[which] = never_seen_score(behind[which], rows[which], columns.prior[which])
+        potential[which] = never_seen_score(behind[which], rows[which], prior[which])
         return never | always, always & ~never, potential
 
     def _beyond(self, value: Floats, columns: Columns) -> Mask:
         """Extremes out of the learned range: beyond the furthest seen by half the range, and by as much as the furthest
         itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields); beyond a hard bound at all."""
-        low, high = self._edges(columns)
+        low, high = edges(columns, self.reach, self.baseline.ring)
         with np.errstate(invalid="ignore"):
             return np.where(columns.upper, value > high, value < low)
 
-    def _edges(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Outermost values that count as in range: lower for minima, upper for maxima; infinite while nothing is known."""
-        size = len(columns)
-        low, high = np.full(size, -np.inf), np.full(size, np.inf)
-        which = np.flatnonzero((columns.kind == EXTREME) & np.isfinite(self.reach[0]) & np.isfinite(self.reach[1]))
-        if not len(which):
-            return low, high
-        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            warnings.simplefilter("ignore", RuntimeWarning)
-            recent = self.baseline.ring[which]
-            usual = np.nanmedian(recent, axis=1)
-            # a maximum is measured against the smallest value of its field, a minimum against the largest
-            pair = np.where(columns.pair[which] >= 0, columns.pair[which], which)
-            other = np.where(columns.upper[which], self.reach[0][pair], self.reach[1][pair])
-            far = np.where(columns.upper[which], self.reach[1][which], self.reach[0][which])
-            sign = np.where(columns.upper[which], 1.0, -1.0)
-            size_ = np.abs(far - other)
-            step = np.maximum(0.5 * size_, np.abs(far - usual))
-            skewed = np.abs(far - other) ** 2 / np.maximum(np.abs(usual - other), 1e-300) - np.abs(far - other)
-            step = np.maximum(
-                step, np.where(np.abs(usual - other) > 0.02 * size_, np.nan_to_num(skewed, posinf=0.0), 0.0)
-            )
-            # a bound that many rows of most windows touch and none crossed is a hard one
-            near = self.baseline.ring[columns.near[which]]
-            touching = (recent == far[:, None]) & (np.abs(near - far[:, None]) <= ALIKE * size_[:, None])
-            touched = (columns.near[which] >= 0) & (touching.sum(axis=1) >= TOUCHED * np.isfinite(recent).sum(axis=1))
-            edge = far + sign * np.where(touched, 0.0, step)
-        high[which] = np.where(columns.upper[which], edge, np.inf)
-        low[which] = np.where(columns.upper[which], -np.inf, edge)
-        return low, high
-
     def _bounds(
-        self, j: Judged, row: Row, columns: Columns, limit: Floats, extreme: Mask, flipped: Mask, potential: Floats
+        self, j: Judged, row: Row, columns: Columns, limit: Floats, extreme: Mask, flipped: Mask, novelty_limit: Floats
     ) -> None:
         """Fill in low, center, high such that a metric failed exactly when its value lies outside."""
         expected, value = j.expected, row.values
@@ -419,7 +395,7 @@ class Learner:
         always = j.never & flipped
         for never, at in ((j.never & ~flipped, 0.0), (always, 1.0)):
             j.low[never] = j.high[never] = j.center[never] = at
-        low, high = self._edges(columns)
+        low, high = edges(columns, self.reach, self.baseline.ring)
         j.low[extreme], j.high[extreme] = low[extreme], high[extreme]
         passed, failed = j.status == PASSED, j.status == FAILED
         # rare rates and never-seen events that can't be told from chance yet: the range must agree with the verdict
@@ -433,15 +409,15 @@ class Learner:
         j.low, j.high = np.fmin(j.low, j.center), np.fmax(j.high, j.center)
         chance = (j.never | extreme) & (j.status == LEARNING)
         for i in np.flatnonzero(chance):
-            j.missing[i] = self._windows_missing(int(i), row, columns)
+            j.missing[i] = self._windows_missing(int(i), row, columns, float(novelty_limit[i]))
 
-    def _windows_missing(self, at: int, row: Row, columns: Columns) -> float:
+    def _windows_missing(self, at: int, row: Row, columns: Columns, limit: float) -> float:
         """Windows of this size after which a first event would fail."""
         rows = max(float(np.nan_to_num(row.rows[at], nan=1.0)), 1.0)
         behind = self.running[at] if columns.kind[at] == EXTREME else self.events.ever_rows[at]
         ahead = np.array([1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 120, 180, 365])
         score = never_seen_score(behind + rows * ahead, rows, columns.prior[at])
-        return float(ahead[min(int(np.searchsorted(score, self.novelty_threshold)), len(ahead) - 1)])
+        return float(ahead[min(int(np.searchsorted(score, limit)), len(ahead) - 1)])
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -463,6 +439,8 @@ class Learner:
         self, row: Row, columns: Columns, weekday: int, judged: Judged, failed: Mask, skip: Mask, accept: Mask
     ) -> None:
         value, rows, counts = row
+        self.opened |= judged.opening & ~skip
+        accept = accept | judged.opening
         alert = failed & ~accept & ~skip
         self.streak = np.where(alert, self.streak + 1, 0.0)
         lasting = alert & (self.streak >= LASTING)
@@ -470,7 +448,7 @@ class Learner:
         again = alert & (self.windows - self.ended <= AGAIN) & (self.windows - self.ended > 3) | lasting
         use = np.isfinite(judged.value) & ~skip
         first = alert & ~again
-        self.baseline.learn(judged.value, judged.expected, weekday, use, ~first, accept | lasting)
+        self.baseline.learn(judged.value, judged.expected, weekday, use, ~first, accept | lasting, again)
         learn_event = use & (~first | columns.once)
         # of a first alert only so much that the event is known to happen
         few = np.where(first, np.minimum(counts, np.maximum(1.0, FIRST_SHARE * rows)), counts)
@@ -478,7 +456,8 @@ class Learner:
             first & (counts > 0.5 * rows), rows - np.minimum(rows - counts, np.maximum(1.0, FIRST_SHARE * rows)), few
         )
         self.events.learn(few, rows, learn_event)
-        self.saturated |= self._saturated(row, columns) & use & ~first
+        self.given.learn(value, rows, columns.varied & use & ~first)
+        self.saturated |= self._saturated(row, columns, judged.expected) & use & ~first
         extreme = (columns.kind == EXTREME) & use & ~(first & ~columns.once)
         with np.errstate(invalid="ignore"):
             self.reach[0] = np.where(
@@ -489,7 +468,9 @@ class Learner:
             )
         self.running = self.running + np.where(extreme, np.nan_to_num(rows), 0.0)
         drifting = judged.drifting
-        self.trend.learn(judged.value, use & ~first, drifting.week - drifting.past, drifting.failed)
+        self.trend.learn(
+            _tame(judged.value, judged.expected), use & ~first, drifting.week - drifting.past, drifting.failed
+        )
         pace = 0.05
         fresh = np.isnan(self.typical_rows)
         moved = self.typical_rows + pace * (rows - self.typical_rows)
@@ -514,3 +495,9 @@ class Learner:
         spent[TREND] = drifting.failed.any()
         if (judged.status < LEARNING).any():
             self.budget.record(maxima, spent)
+
+
+def _tame(y: Floats, expected: Expected) -> Floats:
+    """Values drawn in to what single windows may stray: a slow drift has no leap."""
+    low, high = expected.center - baseline.WINSOR * expected.down, expected.center + baseline.WINSOR * expected.up
+    return np.where(np.isfinite(expected.center), np.clip(y, low, high), y)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, log_ndtr, ndtri_exp
+from scipy.special import betainc, betaln, log_ndtr, ndtri_exp
 
 Floats = NDArray[np.float64]
 
 PRIORS: dict[str, float] = {
     "negative_rate": 0.02,
-    "zero_rate": 0.2,
+    "zero_rate": 0.4,
     "null_rate": 0.2,
     "null_alone_rate": 0.2,
     "nan_rate": 0.02,
@@ -29,7 +29,7 @@ PRIORS: dict[str, float] = {
     "repeat_rate": 0.05,
     "overlap_rate": 0.05,
     "future_rate": 0.05,
-    "finer_rate": 0.05,
+    "finer_rate": 0.15,
     "past_rate": 0.2,
     "unix_zero_rate": 0.02,
     "new_shape_rate": 0.1,
@@ -50,6 +50,7 @@ LEARNED_ONCE = frozenset(
         "unique_rate",
         "unseen_rate",
         "new_shape_rate",
+        "finer_rate",
         "min",
         "max",
         "length_min",
@@ -58,34 +59,44 @@ LEARNED_ONCE = frozenset(
 )
 """Events that are learned after their first alert, since what is new mostly stays; others are after a second one."""
 THRESHOLD = 3.7
-"""Normal score above which a never-seen event fails. It isn't divided among the fields: the prior does that work."""
+"""Normal score above which a never-seen event fails. For what is all but impossible it isn't divided among the fields: the
+prior does that work."""
+IMPOSSIBLE = 0.05
+"""Events of at most this prior are broken data whenever they happen: their threshold stays, so that a single negative row is
+found in a table of any width. Others do happen in clean data, and the more of them a table can have the more will."""
+PLAUSIBLE = 100.0
+"""Never-seen events of a higher prior that a table can have at `THRESHOLD`; in wider tables the chance is divided among them."""
 
 
-def never_seen_score(seen: Any, rows: Any, prior: Any) -> Floats:
-    """Normal score of at least one event in the next `rows` rows when none was seen in `seen` rows.
+def never_seen_score(seen: Any, rows: Any, prior: Any, events: Any = 1.0) -> Floats:
+    """Normal score of `events` events or more in the next `rows` rows when none was seen in `seen` rows.
 
-    The probability is w * [1 - B(1/2, N + n + 1/2) / B(1/2, N + 1/2)] with w = prior * m / (prior * m + 1 - prior) and
-    m = B(1/2, N + 1/2) / B(1/2, 1/2): a Jeffreys beta-binomial mixed with the hypothesis that the event is impossible.
+    The probability is w * I(n / (N + n + 1/4); k, 1/2) with w = prior * m / (prior * m + 1 - prior) and
+    m = B(1/2, N + 1/2) / B(1/2, 1/2): Jeffreys' prior on the rate, mixed with the hypothesis that the event is impossible. I is
+    the regularised incomplete beta function, the tail of the negative binomial that a Poisson number of events with a
+    Gamma(1/2, N + 1/4) rate has; for one event it is all but 1 - B(1/2, N + n + 1/2) / B(1/2, N + 1/2), the beta-binomial.
 
     Args:
         seen: N, rows without the event, >= 0; broadcast against the others.
         rows: n, rows of the window, >= 0.
         prior: probability in (0, 1) that the event is possible at all.
+        events: k, at least 1.
 
     Returns:
         Normal scores; 3 means one chance in 741. -inf where there are no rows.
 
     >>> [round(float(never_seen_score(n, 200, 0.02)), 1) for n in (20, 500, 10_000)]
     [2.9, 3.8, 4.7]
+    >>> [round(float(never_seen_score(7_000, 250, 0.5, k)), 1) for k in (1, 3, 12)]
+    [3.7, 5.2, 9.4]
     """
     n0, n = np.asarray(seen, float), np.asarray(rows, float)
     prior = np.asarray(prior, float)
     log_m = betaln(0.5, n0 + 0.5) - betaln(0.5, 0.5)
     log_w = np.log(prior) + log_m - np.log(prior * np.exp(log_m) + 1 - prior)
-    ratio = betaln(0.5, n0 + n + 0.5) - betaln(0.5, n0 + 0.5)
-    with np.errstate(divide="ignore"):
-        log_p = log_w + np.log(-np.expm1(np.minimum(ratio, 0.0)))
-    return normal_score(log_p)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tail = betainc(np.maximum(events, 1.0), 0.5, n / (n0 + n + 0.25))
+        return normal_score(log_w + np.log(np.maximum(tail, 1e-300 * (n > 0))))
 
 
 def normal_score(log_tail: Any) -> Floats:
@@ -108,3 +119,18 @@ def threshold(alarms_per_window: float) -> float:
     (3.7, 3.95)
     """
     return float(np.clip(THRESHOLD - 0.25 * np.log2(30 * alarms_per_window), 3.2, 4.4).round(6))
+
+
+def limits(base: float, prior: Floats, can_happen: NDArray[np.bool_], feedback: float) -> Floats:
+    """Array of shape (n_metrics,): the score above which each never-seen event fails.
+
+    Args:
+        base: `threshold` of the budget.
+        prior: of each metric.
+        can_happen: metrics in which a never-seen event is waited for.
+        feedback: factor, at least 1, from the alarms that such events have raised already.
+    """
+    plausible = prior > IMPOSSIBLE
+    many = float((plausible & can_happen).sum())
+    wide = float(normal_score(log_normal_tail(base) - np.log(max(many / PLAUSIBLE, 1.0))))
+    return np.where(plausible, wide * feedback, base)

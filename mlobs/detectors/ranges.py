@@ -82,7 +82,7 @@ def _predicted(
     yes, no = np.ones(1, bool), np.zeros(1, bool)
     for time, value in zip(order, y, strict=False):
         day = time.weekday() if daily else 0
-        learned.learn(np.array([value]), learned.predict(day), day, yes, yes, no)
+        learned.learn(np.array([value]), learned.predict(day), day, yes, yes, no, no)
     ahead = learned.predict(until.weekday() if daily else 0)
     floor = rates.noise(n) if rates_of else 1e-9 * np.maximum(np.abs(np.nan_to_num(ahead.center)), 1e-3)
     up, down = (baseline.reach(score, np.maximum(side, floor), ahead.dof) for side in (ahead.up, ahead.down))

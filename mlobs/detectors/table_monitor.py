@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
@@ -17,11 +16,14 @@ from numpy.typing import NDArray
 
 from mlobs.detectors import learner as states
 from mlobs.detectors import wording
-from mlobs.detectors.families import ONE_SIDED, RESIDUALS, TRENDED, UNJUDGED, check_of, family_of
+from mlobs.detectors.columns import EXTREME, columns_of
+from mlobs.detectors.families import (
+    UNJUDGED,
+    check_of,
+)
 from mlobs.detectors.feedback import Exceptions, Exempt, Said
-from mlobs.detectors.learner import EXTREME, Columns, Judged, Learner
-from mlobs.detectors.novelty import DEFAULT_PRIOR, LEARNED_ONCE, PRIORS
-from mlobs.detectors.series import KINDS, Key, Row, Series
+from mlobs.detectors.learner import Judged, Learner
+from mlobs.detectors.series import Key, Row, Series
 from mlobs.detectors.severity import severity_of
 from mlobs.detectors.verdict import Range, Severity, Status, Verdict
 from mlobs.errors import SpecError
@@ -32,10 +34,6 @@ from mlobs.windows import DAY, Window
 MONTH = timedelta(days=30)
 RECENT = 3
 """Newest profiles that are kept, to recognise a delivery that repeats one of them."""
-OVERLAP = 0.15
-"""Share of rows that the delivery before had, too, up to which they are alike by chance (quiet hours of weather)."""
-REPEATS = 0.3
-"""Share of rows that repeat others under another key up to which they are alike by chance; without a key none are."""
 SNAPSHOT = 28
 """Windows between two kept copies of the learned state, from which an older window can be judged again quickly."""
 STATUS: tuple[Status, ...] = ("passed", "failed", "learning")
@@ -89,7 +87,7 @@ class TableMonitor:
         self._exceptions = Exceptions(table, feedback, holidays)
         self._profiles: dict[Window, Measured] = {}
         self._series = Series()
-        self._columns = _columns([], np.zeros(0, np.int8))
+        self._columns = columns_of([], np.zeros(0, np.int8))
         self._failed: dict[Window, frozenset[Key]] = {}
         self._learner = Learner(false_alarms_per_month * (cadence / MONTH))
         self._learned = 0
@@ -144,10 +142,10 @@ class TableMonitor:
             for m in profile.measurements()
             if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
         ]
-        found = _by_chance(found) + self._repeated(profile, at)
+        found += self._repeated(profile, at)
         row = self._series.align(found)
         if len(self._series.keys) > len(self._columns):
-            self._columns = _columns(self._series.keys, self._series.kinds)
+            self._columns = columns_of(self._series.keys, self._series.kinds)
         return row
 
     def _repeated(self, profile: Measured, at: Window) -> list[Measurement]:
@@ -159,7 +157,6 @@ class TableMonitor:
         share = float(overlap(self._profiles[max(earlier)]))
         if not np.isfinite(share):
             return []
-        share = share if share > OVERLAP else 0.0
         return [Measurement("", "overlap_rate", "rate", share, profile.rows, round(share * profile.rows))]
 
     def _keep(self, profile: Measured, at: Window) -> None:
@@ -223,30 +220,36 @@ class TableMonitor:
 
     def _verdicts(self, learner: Learner, j: Judged, row: Row, at: Window) -> list[Verdict]:
         out = []
-        streak = learner.streak
         let = self._exceptions.on(at, self._series.keys)
         off = (let.accept | _left_out(let, j)) if let else np.zeros(len(j.status), bool)
-        for i in np.flatnonzero(j.status != states.UNMEASURED):
-            field, metric, segment = self._series.keys[i]
-            value, status = float(row.values[i]), STATUS[j.status[i]]
-            center = float(j.center[i])
-            if status == "learning":
-                bounds = Range(-np.inf, np.inf, center, int(j.missing[i]))
-            else:
-                bounds = Range(float(j.low[i]), float(j.high[i]), center)
-            excused = status == "failed" and bool(off[i])
+        streak = np.zeros(len(j.status), np.int64)
+        streak[: len(learner.streak)] = learner.streak
+        # plain numbers: reading arrays one by one costs more than all else here
+        columns = zip(
+            self._series.keys, j.status.tolist(), row.values.tolist(), row.counts.tolist(), row.rows.tolist(),
+            j.low.tolist(), j.high.tolist(), j.center.tolist(), j.missing.tolist(), j.seen.tolist(),
+            j.rows_seen.tolist(), j.never.tolist(), (self._columns.kind == EXTREME).tolist(), streak.tolist(),
+            np.nan_to_num(j.score).tolist(), off.tolist(), strict=True,
+        )  # fmt: skip
+        for (
+            (field, metric, segment), code, value, count, rows, low, high, center, missing, seen,
+            rows_seen, never, extreme, before, score, let_off,
+        ) in columns:  # fmt: skip
+            if code == states.UNMEASURED:
+                continue
+            status = STATUS[code]
+            bounds = Range(-np.inf, np.inf, center, int(missing)) if status == "learning" else Range(low, high, center)
+            excused = status == "failed" and let_off
             severity: Severity = "none"
             if status == "failed" and not excused:
                 severity = severity_of(metric, segment, value, bounds)
             facts = wording.Facts(
-                field, metric, segment, value, row.counts[i], row.rows[i], bounds, int(j.seen[i]), int(j.rows_seen[i]),
-                bool(j.never[i]), bool(self._columns.kind[i] == EXTREME), int(streak[i]) if i < len(streak) else 0,
-            )  # fmt: skip
+                field, metric, segment, value, count, rows, bounds, int(seen), int(rows_seen), never, extreme, before
+            )
             reason = wording.sentence(status, facts)
             if excused and let:
                 status, reason = "passed", f"{reason}; let off ({let.why})"
             check = check_of(field, metric, segment)
-            score = float(np.nan_to_num(j.score[i]))
             out.append(
                 Verdict(status, self.table, field, metric, segment, at, value, bounds, severity, reason, check, score)
             )
@@ -278,39 +281,6 @@ class TableMonitor:
         return out
 
 
-def _by_chance(found: list[Measurement]) -> list[Measurement]:
-    """Rows that repeat others count as none up to `REPEATS` where a key tells them apart."""
-    if not any(m.metric == "duplicate_rate" for m in found):
-        return found
-    return [replace(m, value=0.0, count=0) if m.metric == "repeat_rate" and m.value <= REPEATS else m for m in found]
-
-
 def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:
     """Metrics that can't fail and aren't learned from: muted ones, and on exceptional days all but impossible values."""
     return np.asarray(let.skip | (let.lenient & ~judged.never))
-
-
-def _columns(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
-    both = list(zip(keys, kinds, strict=True))
-    spread = {(f, s): i for i, (f, m, s) in enumerate(keys) if m == "std"}
-    extremes = {(f, m, s): i for i, (f, m, s) in enumerate(keys) if kinds[i] == EXTREME}
-    index = {key: i for i, key in enumerate(keys)}
-    outer = {"min": "p05", "max": "p95"}
-    other = {"min": "max", "max": "min", "length_min": "length_max", "length_max": "length_min"}
-    return Columns(
-        kind=kinds,
-        family=np.array([family_of(*key, KINDS[kind]) for key, kind in both], np.int8),
-        prior=np.array([PRIORS.get(m, DEFAULT_PRIOR) for _, m, _ in keys], float),
-        spread=np.array([spread.get((f, s), -1) for f, _, s in keys], np.int64),
-        pair=np.array([extremes.get((f, other.get(m, ""), s), -1) for f, m, s in keys], np.int64),
-        near=np.array([index.get((f, outer.get(m, ""), s), -1) for f, m, s in keys], np.int64),
-        once=np.array([m in LEARNED_ONCE for _, m, _ in keys], bool),
-        upper=np.array([m.endswith("max") for _, m, _ in keys], bool),
-        nulls=np.array([m == "null_rate" for _, m, _ in keys], bool),
-        varied=np.array([m == "distinct" for _, m, _ in keys], bool),
-        free=np.array([KINDS[k] in ("location", "scale") and m not in RESIDUALS for (_, m, _), k in both], bool),
-        volume=np.array([key == ("", "rows", "") for key in keys], bool),
-        trended=np.array([m in TRENDED and not s for _, m, s in keys], bool),
-        rising=np.array([m in ONE_SIDED for _, m, _ in keys], bool),
-        part=np.array([bool(s) and m in ("share", "rows") for _, m, s in keys], bool),
-    )

@@ -18,6 +18,21 @@ PLAIN = {
     "distinct": "number of distinct values",
 }
 
+PHRASES = {
+    "residual_mean": "distance of {field} from what {other} would give",
+    "residual_std": "spread of {field} around what {other} would give",
+    "null_alone_rate": "share of rows where {field} is missing and {other} is not",
+    "finer_rate": "share of values of {field} with more decimals than it used to have",
+    "coarser_rate": "share of values of {field} that are rounded further than they need be",
+    "unseen_rate": "share of values of {field} that are new",
+    "new_shape_rate": "share of values of {field} of a new form",
+    "null_keyword_rate": "share of values of {field} that are words for nothing (NA, null)",
+    "overlap_rate": "share of rows that the delivery before had, too",
+    "repeat_rate": "share of rows that repeat another row",
+    "duplicate_rate": "share of rows whose key another row has",
+}
+"""Metrics whose name says nothing at 3 a.m.; {other} is the field, or the fields, that their segment names."""
+
 
 class Facts(NamedTuple):
     """What is known of one judged metric."""
@@ -90,13 +105,23 @@ def number(value: float, metric: str = "") -> str:
 
 
 def _what(facts: Facts) -> str:
+    if facts.metric in PHRASES:
+        return PHRASES[facts.metric].format(field=facts.field, other=_listed(facts.segment.partition("=")[2]))
     name = PLAIN.get(facts.metric, facts.metric.replace("_", " "))
     where = f" of {facts.segment}" if facts.segment else (f" of {facts.field}" if facts.field else "")
     return f"{name}{where}"
 
 
+def _listed(names: str) -> str:
+    """ "a, b, c" as "a, b and c"."""
+    *first, last = names.split(", ")
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _value(facts: Facts) -> str:
     shown = number(facts.value, facts.metric)
+    if facts.metric.startswith("residual_"):
+        return f"{shown} of its usual errors"
     if shown.endswith("%") and math.isfinite(facts.events) and math.isfinite(facts.rows):
         return f"{shown} ({int(facts.events):,} of {int(facts.rows):,} rows)"
     return shown

@@ -69,6 +69,9 @@ INPUTS = 3
 WORTH = 0.5
 """A further input must leave at most this share of the variance that the ones before left: it earns its place by halving it."""
 
+KNOWN = 0.8
+"""Least share of a field's rows in which an input must have a value, too: else the relation speaks of few of them."""
+
 ALIKE = 0.02
 """Smallest eigenvalue of the inputs' correlations: nearer to singular, their slopes would be noise."""
 
@@ -165,7 +168,9 @@ def _linear(
     table = np.eye(len(names))
     for (a, b), r in zip(couples, answer, strict=True):
         table[a, b] = table[b, a] = 0.0 if r is None or math.isnan(r) else r
-    chosen = [(y, inputs) for y in range(len(names)) if (inputs := _inputs(table, y))]
+    valued = [_finite(fields[name]) for name in names]
+    usable = [[n >= KNOWN * valued[y] for n in valued] for y in range(len(names))]
+    chosen = [(y, inputs) for y in range(len(names)) if (inputs := _inputs(table, y, usable[y]))]
     if not chosen:
         return []
     sums: list[Node] = []
@@ -185,15 +190,16 @@ def _linear(
     return [r for r in fitted if r is not None and r.r2 >= LINEAR_R2]
 
 
-def _inputs(correlations: NDArray[np.float64], y: int) -> list[int]:
+def _inputs(correlations: NDArray[np.float64], y: int, usable: Sequence[bool]) -> list[int]:
     """The fields that predict field number y, best first, at most `INPUTS`: each one more leaves at most `WORTH` of what the
-    ones before left unexplained. Forward selection on the correlations; empty when they explain too little."""
+    ones before left unexplained. Forward selection on the correlations of those that are `usable`; empty when they explain too
+    little."""
     taken: list[int] = []
     left = 1.0
     while len(taken) < INPUTS:
         tried = []
         for x in range(len(correlations)):
-            if x == y or x in taken:
+            if x == y or x in taken or not usable[x]:
                 continue
             own = correlations[np.ix_([*taken, x], [*taken, x])]
             # what nearly follows from the others adds nothing but noise
@@ -242,6 +248,11 @@ def _plane(
         intercept=float(mean[size] - slopes @ mean[:size]), deviation=max(math.sqrt(rest), FINEST),
         r2=1.0 - rest / float(spread[size, size]),
     )  # fmt: skip
+
+
+def _finite(state: FieldState) -> int:
+    assert isinstance(state, NumericState)
+    return state.finite
 
 
 def _grid(state: FieldState) -> Grid:

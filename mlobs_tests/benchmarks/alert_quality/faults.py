@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlobs_tests.benchmarks.alert_quality.data import Case
+from mlobs_tests.benchmarks.alert_quality.case import Case
 
 Frame = pd.DataFrame
 
@@ -104,8 +104,9 @@ def _changes(case: Case, clean: Frame, yesterday: Frame, history: Frame, rng: np
             return s.mean() + factor * (s - s.mean())
 
         yield "variance", f"×{factor:g}", (numeric,), each(numeric, 1.0, spread)
-    first, second = rng.choice(case.continuous, 2, replace=False)
-    yield "swapped", "two fields", (str(first), str(second)), lambda f: _swap(f, str(first), str(second))
+    if len(case.continuous) > 1:
+        first, second = (str(name) for name in rng.choice(case.continuous, 2, replace=False))
+        yield "swapped", "two fields", (first, second), lambda f: _swap(f, first, second)
     common = float(history[numeric].mode().iloc[0])
     for share in (0.05, 0.2, 1.0):
         yield "frozen", f"{share:.0%}", (numeric,), put(numeric, share, common)

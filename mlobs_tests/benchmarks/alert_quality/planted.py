@@ -18,7 +18,7 @@ from mlobs.metrics.profiles import Profile
 from mlobs.profiling import learn_reference, profile_windows
 from mlobs.spec import Table
 from mlobs.windows import Window
-from mlobs_tests.benchmarks.alert_quality.data import Case
+from mlobs_tests.benchmarks.alert_quality.case import Case
 from mlobs_tests.benchmarks.alert_quality.faults import faults, slow_drift
 
 HISTORY = 28

@@ -1,0 +1,81 @@
+"""Numbers of distinct values, judged given the number of rows: more rows show more values. Pure numpy, all metrics at once.
+
+On the logarithmic scale the number D of distinct values among n rows grows by a slope between 0 (all values were seen) and 1
+(every value is new). For K equally frequent values D = K (1 - exp(-n / K)), which gives the slope from D / n alone; real
+fields are less even, so this is only where learning starts from: the slope is the ridge regression of log D on log n towards
+it. What is left over hardly moves from window to window, so that values frozen or rounded show in it.
+
+Source: the expected number of occupied cells, W. Feller, An introduction to probability theory 1 (1968), IV.2 (exponential
+approximation).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+PRIOR_WEIGHT = 0.1
+"""Sum of squares of log rows that the even-values slope counts as: ten windows that differ from the usual by a tenth."""
+MEMORY = 120.0
+"""Windows over which moments are averaged."""
+
+
+class GivenRows:
+    """The slope of log(1 + D) on log(1 + n) of every metric, in [0, 1], and the log rows it is anchored at."""
+
+    def __init__(self) -> None:
+        self.seen = np.zeros(0)
+        self.anchor = np.zeros(0)
+        self.slope = np.zeros(0)
+        self.x, self.y = np.zeros(0), np.zeros(0)
+        self.xx, self.xy = np.zeros(0), np.zeros(0)
+
+    def widen(self, size: int) -> None:
+        """Room for metrics met for the first time."""
+        more = size - len(self.seen)
+        if more > 0:
+            for name in ("seen", "anchor", "slope", "x", "y", "xx", "xy"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
+
+    def due(self, rows: Floats) -> Floats:
+        """What of log(1 + D) is due to `rows` differing from the anchor; 0 where nothing is known of them."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(self.seen > 0, self.slope * (np.log1p(rows) - self.anchor), 0.0))
+
+    def learn(self, distinct: Floats, rows: Floats, use: Mask) -> None:
+        """Bring the moments forward by one window, where `use`."""
+        use = use & np.isfinite(distinct) & (rows > 0)
+        x, y = np.log1p(np.where(use, rows, 0.0)), np.log1p(np.where(use, distinct, 0.0))
+        self.anchor = np.where(use & (self.seen == 0), x, self.anchor)
+        self.seen = self.seen + use
+        pace = np.where(use, 1 / np.clip(self.seen, 1.0, MEMORY), 0.0)
+        dx, dy = x - self.x, y - self.y
+        self.x, self.y = self.x + pace * dx, self.y + pace * dy
+        self.xx = self.xx + pace * ((1 - pace) * dx * dx - self.xx)
+        self.xy = self.xy + pace * ((1 - pace) * dx * dy - self.xy)
+        at = np.flatnonzero(use)
+        weight = np.minimum(self.seen[at], MEMORY)
+        prior = even_slope(np.expm1(self.y[at]), np.expm1(self.x[at]))
+        slope = (weight * self.xy[at] + PRIOR_WEIGHT * prior) / (weight * self.xx[at] + PRIOR_WEIGHT)
+        self.slope[at] = np.clip(slope, 0.0, 1.0)
+
+
+def even_slope(distinct: Floats, rows: Floats) -> Floats:
+    """d log D / d log n where `rows` rows show `distinct` values and all values are equally frequent.
+
+    With t = n / K, D / n = (1 - exp(-t)) / t is solved for t by bisection; the slope is t / (exp(t) - 1).
+
+    >>> even_slope(np.array([2.0, 79.0, 100.0]), np.array([100.0, 100.0, 100.0])).round(2)
+    array([0.  , 0.77, 1.  ])
+    """
+    share = np.clip(distinct / np.maximum(rows, 1.0), 1e-4, 1 - 1e-9)
+    low, high = np.full(len(share), 1e-9), np.full(len(share), 1e5)
+    for _ in range(60):
+        t = np.sqrt(low * high)
+        above = -np.expm1(-t) / t > share
+        low, high = np.where(above, t, low), np.where(above, high, t)
+    t = np.minimum(np.sqrt(low * high), 700.0)
+    return np.asarray(t / np.expm1(t))

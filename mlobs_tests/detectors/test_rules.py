@@ -1,0 +1,160 @@
+"""Rules that real tables asked for: few values, open-ended values, comings and goings, repeats by chance, wide tables."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from mlobs.detectors import TableMonitor
+from mlobs.detectors.given_rows import GivenRows, even_slope
+from mlobs.detectors.novelty import limits, never_seen_score
+from mlobs.detectors.verdict import Range
+from mlobs.detectors.wording import Facts, sentence
+from mlobs.metrics.measurement import Measurement
+from mlobs.windows import Window
+
+START = Window("2013-01-01", "2013-01-02")
+
+
+@dataclass
+class Measured:
+    """A profile that holds measurements and nothing else."""
+
+    rows: int
+    found: list[Measurement]
+
+    def measurements(self) -> list[Measurement]:
+        return self.found
+
+
+def day(n: int) -> Window:
+    return START.shifted(timedelta(days=n))
+
+
+def rate(name: str, metric: str, count: int, rows: int, segment: str = "") -> Measurement:
+    return Measurement(name, metric, "rate", count / rows, rows, count, segment)
+
+
+def distinct(name: str, count: int, rows: int) -> Measurement:
+    return Measurement(name, "distinct", "count", float(count), rows, count)
+
+
+def walked(batches: list[Measured], first: int = 28) -> list[set[tuple[str, str]]]:
+    """(field, metric) of what fails in each window from `first` on; every window is learned."""
+    monitor, told = TableMonitor("t"), []
+    for n, one in enumerate(batches):
+        if n >= first:
+            told.append({(v.field, v.metric) for v in monitor.judge(one, day(n)) if v.failed})
+        monitor.observe(one, day(n))
+    return told
+
+
+def test_values_frozen_show_in_their_number_given_the_rows():
+    rng = np.random.default_rng(0)
+    sizes = rng.poisson(200, 41)
+    days = [Measured(n, [distinct("amount", n - int(rng.integers(0, 3)), n)]) for n in sizes]
+    frozen = Measured(200, [distinct("amount", 162, 200)])
+    assert walked([*days[:40], frozen])[-1] == {("amount", "distinct")}
+    # as few values are no wonder where there are few rows
+    assert walked([*days[:40], Measured(162, [distinct("amount", 161, 162)])])[-1] == set()
+
+
+def test_the_slope_of_distinct_values_is_learned():
+    rng = np.random.default_rng(1)
+    given, use = GivenRows(), np.ones(2, bool)
+    given.widen(2)
+    for _ in range(60):
+        n = rng.integers(50, 150)
+        given.learn(np.array([float(n), 12.0]), np.full(2, float(n)), use)
+    assert given.slope == pytest.approx([1.0, 0.0], abs=0.02)
+    assert even_slope(np.array([1.0, 0.0]), np.array([1.0, 0.0])) == pytest.approx([1.0, 1.0], abs=1.0)
+
+
+def test_a_flag_that_is_rarely_set_is_not_frozen_when_it_is_never_set():
+    rng = np.random.default_rng(2)
+    days = []
+    for _ in range(120):
+        k = int(rng.binomial(60, 0.06))
+        p = k / 60
+        days.append(
+            Measured(
+                60,
+                [
+                    rate("flag", "zero_rate", 60 - k, 60),
+                    distinct("flag", 1 + (k > 0), 60),
+                    Measurement("flag", "std", "scale", float(np.sqrt(p * (1 - p))), 60),
+                    Measurement("flag", "p95", "location", float(p > 0.05), 60),
+                ],
+            )
+        )
+    assert {key for told in walked(days) for key in told} == set()
+    assert walked([*days, Measured(60, [rate("flag", "zero_rate", 30, 60)])])[-1] == {("flag", "zero_rate")}
+
+
+@pytest.mark.parametrize(("steady", "fails"), [(True, True), (False, False)])
+def test_a_category_that_comes_and_goes_is_not_missed(steady, fails):
+    rng = np.random.default_rng(3)
+    shares = np.full(40, 0.3) if steady else rng.uniform(0.01, 0.7, 40)
+    days = [Measured(100, [rate("kind", "share", int(rng.binomial(100, s)), 100, "kind=a")]) for s in shares]
+    gone = Measured(100, [rate("kind", "share", 0, 100, "kind=a")])
+    assert (("kind", "share") in walked([*days, gone])[-1]) == fails
+
+
+def test_names_that_the_reference_can_not_know_pass_once_and_are_learned():
+    rng = np.random.default_rng(4)
+    known = [Measured(50, [rate("name", "unseen_rate", 0, 50), distinct("name", 50, 50)]) for _ in range(28)]
+    after = [
+        Measured(50, [rate("name", "unseen_rate", int(rng.binomial(50, 0.8)), 50), distinct("name", 50, 50)])
+        for _ in range(30)
+    ]
+    assert {key for told in walked([*known, *after]) for key in told} == set()
+    # of a closed list, new values are news
+    closed = [Measured(50, [rate("state", "unseen_rate", 0, 50), distinct("state", 20, 50)]) for _ in range(28)]
+    typos = Measured(50, [rate("state", "unseen_rate", 3, 50), distinct("state", 21, 50)])
+    assert walked([*closed, typos])[-1] == {("state", "unseen_rate")}
+
+
+@pytest.mark.parametrize(("keyed", "repeats", "fails"), [(True, 15, False), (True, 40, True), (False, 15, True)])
+def test_rows_alike_are_chance_where_a_key_tells_them_apart(keyed, repeats, fails):
+    def batch(count: int) -> Measured:
+        found = [rate("", "repeat_rate", count, 100)]
+        return Measured(100, [*found, rate("", "duplicate_rate", 0, 100)] if keyed else found)
+
+    assert (("", "repeat_rate") in walked([*[batch(0)] * 30, batch(repeats)])[-1]) == fails
+
+
+def test_one_far_window_is_no_slow_drift():
+    rng = np.random.default_rng(6)
+    days = [Measured(200, [Measurement("x", "mean", "location", float(rng.normal()), 200)]) for _ in range(60)]
+    days.append(Measured(200, [Measurement("x", "mean", "location", 60.0, 200)]))
+    assert walked(days)[-1] == {("x", "mean")}
+
+
+def test_many_events_are_less_by_chance_than_one_and_wide_tables_ask_for_more():
+    one, five = never_seen_score(5_000, 200, 0.5, 1), never_seen_score(5_000, 200, 0.5, 5)
+    assert one < 3.9 < five
+    prior, many = np.array([0.02, 0.5]), np.ones(400, bool)
+    narrow = limits(3.7, prior, np.ones(2, bool), 1.0)
+    wide = limits(3.7, np.repeat(prior, 200), many, 1.0)
+    assert narrow == pytest.approx([3.7, 3.7])
+    assert (wide[0], round(wide[-1], 2)) == (3.7, 3.87)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            Facts("temp", "residual_mean", "given=dewp, wind, humid", 2.77, np.nan, 24, Range(-1.9, 1.9, 0), 310, 9, False),
+            "distance of temp from what dewp, wind and humid would give is 2.77 of its usual errors, above the expected"
+            " -1.9 to 1.9 (usually about 0) that 310 windows of history give",
+        ),
+        (
+            Facts("temp", "null_alone_rate", "twin=dewp", 0.02, 2, 100, Range(0, 0, 0), 30, 3_000, True),
+            "share of rows where temp is missing and dewp is not is 2% (2 of 100 rows); in 30 windows and 3,000 rows it was"
+            " never above 0",
+        ),
+    ],
+)  # fmt: skip
+def test_sentences_say_what_a_metric_s_name_does_not(facts, said):
+    assert sentence("failed", facts) == said
