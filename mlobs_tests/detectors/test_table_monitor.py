@@ -133,6 +133,20 @@ def test_a_metric_that_appears_midway_learns_from_then_on():
     assert ("x", "mean") in failed(monitor, batch(x=500.0), 45)
 
 
+def test_a_schema_change_midway_leaves_the_rest_alone():
+    monitor = TableMonitor("t")
+    rng = np.random.default_rng(4)
+    for n, one in enumerate(history(70)):
+        name = "old" if n < 35 else "new"
+        monitor.observe(
+            Measured(one.rows, [*one.found, Measurement(name, "mean", "location", 5 + rng.normal(), one.rows)]), day(n)
+        )
+    assert failed(monitor, batch(nulls=10, new=5.0), 70) == set()
+    assert failed(monitor, batch(nulls=10, new=50.0), 70) == {("new", "mean")}
+    # a column that comes back is judged by what it was
+    assert failed(monitor, batch(nulls=10, old=50.0), 70) == {("old", "mean")}
+
+
 def test_no_rows_at_all_fails_volume():
     (verdict,) = [
         v for v in taught(30).judge(Measured(0, [Measurement("", "rows", "count", 0.0, 0, 0)]), day(30)) if v.failed
@@ -265,6 +279,15 @@ def test_no_history_makes_a_monitor_raise_or_contradict_itself(windows, judged):
         one = batch(rows, mean, min(nulls, rows), abs(high))
         one.found.append(Measurement("age", "max", "extreme", high, rows))
         one.found.append(Measurement("age", "min", "extreme", min(high, mean), rows))
+        one.found.append(Measurement("age", "distinct", "count", float(min(rows, 7)), rows, min(rows, 7)))
+        for field_, metric, segment in (
+            ("kind", "unseen_rate", ""), ("kind", "share", "kind=a"), ("", "repeat_rate", ""), ("", "duplicate_rate", ""),
+            ("age", "finer_rate", ""), ("age", "zero_rate", ""),
+        ):  # fmt: skip
+            count = min(nulls, rows)
+            one.found.append(
+                Measurement(field_, metric, "rate", count / rows if rows else np.nan, rows, count, segment)
+            )
         return one
 
     monitor = TableMonitor("t")
