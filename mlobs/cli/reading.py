@@ -138,8 +138,8 @@ def report(
 
     project = project_of(definitions)
     models = [project.model(name) for name in model] if model else list(project.models)
-    with project.open() as opened:
-        files = write(models, opened.remembered, folder or project.report_folder, now_of(project, now))
+    with project.open() as opened, output.progress("gathering the report", len(models)) as step:
+        files = write(models, opened.remembered, folder or project.report_folder, now_of(project, now), step=step)
     if json:
         output.as_json({"files": files})
     else:

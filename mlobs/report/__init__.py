@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 
-def write(models: Iterable[Model], history: History, folder: str | Path, now: Any) -> list[Path]:
+def write(
+    models: Iterable[Model], history: History, folder: str | Path, now: Any, *, step: Callable[[], None] | None = None
+) -> list[Path]:
     """Write one HTML page per model and `index.html` into `folder`, which is made when missing.
 
     Each file holds everything it needs and works offline; a file is replaced in one step, so a reader never sees half.
@@ -32,6 +34,7 @@ def write(models: Iterable[Model], history: History, folder: str | Path, now: An
         history: where what is shown is remembered.
         folder: where the files go.
         now: the moment the report speaks of; later windows are left out.
+        step: called when what a page says has been gathered, for a progress bar.
 
     Returns:
         The files written: a page per model in the order given, then the index.
@@ -50,7 +53,11 @@ def write(models: Iterable[Model], history: History, folder: str | Path, now: An
     chosen = list(models)
     lineage = lineage_of(chosen)
     tables = Tables(history, moment - REACH, moment)
-    pages = [model_page(model, history, moment, lineage, tables) for model in chosen]
+    pages = []
+    for model in chosen:
+        pages.append(model_page(model, history, moment, lineage, tables))
+        if step is not None:
+            step()
     try:
         target.mkdir(parents=True, exist_ok=True)
         written = [_replace(target / f"{page.name}.html", model_html(page)) for page in pages]
