@@ -142,14 +142,29 @@ def _plain(incident: Incident) -> dict[str, Any]:
 
 
 @app.command(rich_help_panel="Answer", epilog=examples("mlobs ack 3 --note 'asked the weather team'"))
-def ack(number: IncidentId, note: Note = "", by: By = "", now: Now = None, definitions: Definitions = None) -> None:
+def ack(
+    number: IncidentId,
+    note: Note = "",
+    by: By = "",
+    now: Now = None,
+    definitions: Definitions = None,
+    json: Json = False,
+) -> None:
     """Say that you work on an incident."""
     from mlobs.incidents import acknowledge
 
     project = project_of(definitions)
     with project.open() as opened:
         found = acknowledge(opened.remembered, number, person(by), now_of(project, now), note)
-    output.say(f"incident {found.id} is acknowledged, {found.acknowledged_by} has it: {found.title}")
+    _answered(found, f"is acknowledged, {found.acknowledged_by} has it", json)
+
+
+def _answered(incident: Incident, said: str, json: bool) -> None:
+    """What became of the incident that somebody spoke of."""
+    if json:
+        output.as_json(_plain(incident))
+    else:
+        output.say(f"incident {incident.id} {said}: {incident.title}")
 
 
 @app.command(
@@ -167,6 +182,7 @@ def expected(
     by: By = "",
     now: Now = None,
     definitions: Definitions = None,
+    json: Json = False,
 ) -> None:
     """Say that an incident was fine: it closes, and the monitors learn from it."""
     from mlobs import incidents as kept
@@ -177,10 +193,10 @@ def expected(
     with project.open() as opened:
         if undo:
             found = kept.reopen(opened.remembered, number, person(by), moment, note)
-            output.say(f"incident {found.id} is open again: {found.title}")
+            _answered(found, "is open again", json)
             return
         found = kept.expected(opened.remembered, number, person(by), moment, note, instant(until) if until else None)
-    output.say(f"incident {found.id} was expected, the monitors learn from it: {found.title}")
+    _answered(found, "was expected, the monitors learn from it", json)
 
 
 @app.command(

@@ -58,6 +58,10 @@ def test_incidents_are_acknowledged_expected_and_reopened_by_number(run, shop):
     assert "negative rate of courier_wait_min" in detail
     assert "the monitors learn from it" in run(shop, "expected", number, "--by", "ann").output
     assert "is open again" in run(shop, "expected", number, "--undo", "--by", "ann").output
+    taken = json.loads(run(shop, "ack", number, "--by", "bob", "--json").stdout)
+    assert (str(taken["id"]), taken["state"], taken["acknowledged_by"]) == (number, "acknowledged", "bob")
+    assert json.loads(run(shop, "expected", number, "--by", "ann", "--json").stdout)["state"] == "expected"
+    assert json.loads(run(shop, "expected", number, "--undo", "--by", "ann", "--json").stdout)["state"] == "open"
 
 
 def test_two_people_acknowledging_at_once_are_both_recorded_and_one_has_it(shop):
