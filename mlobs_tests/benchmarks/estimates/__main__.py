@@ -3,7 +3,7 @@
 `python -m mlobs_tests.benchmarks.estimates [part of a world's name]` trains on 40 days of 1,000 rows (or as many as half of
 a table has), then predicts 40 windows of 5,000 rows whose inputs drift ever further, estimates each before its labels, lands
 the labels and scores. All as a deployment does it: DuckDB, the training run, predictions with their expected figures, one
-aggregate query a window. About a quarter of a minute of CPU a world.
+aggregate query a window. About half a minute of CPU a world.
 
 `by chance` is the mean distance that a perfect estimate would have: 5,000 labels alone scatter so much around what is
 expected of them. `worlds.py` says which worlds were looked at when the estimates' constants were chosen.
