@@ -33,8 +33,8 @@ LOWEST, HIGHEST = 0.6, 3.0
 WARM_UP = 14
 ENOUGH = 60
 """Windows of maxima below which no more than the plain shares are spent."""
-GAIN = 0.1
-OWN_GAIN = 0.1
+GAIN, OWN_GAIN = 0.1, 0.1
+"""Widening of the limits for each standard deviation of alarms beyond the budget, and beyond a family's own share of it."""
 NOVELTY_PART, NOVELTY_GAIN, NOVELTY_MOST = 0.35, 0.05, 1.15
 """Part of the budget that never-seen events may spend before their threshold rises; each standard deviation beyond it raises the
 threshold by a twentieth, which halves their number, up to the score at which a first null among 10,000 rows still fails."""
@@ -143,5 +143,5 @@ def tail_quantile(sample: Floats, rate: Any) -> Floats:
     hill = float(np.log(x[:k] / x[k - 1]).sum())
     index = (k - 1 + TAIL_WEIGHT) / (hill + TAIL_WEIGHT / TAIL)
     ratio = np.maximum(k / np.maximum(n * np.asarray(rate, float), 1e-9), 1e-3)
-    body = np.quantile(x, 1 - np.minimum(np.asarray(rate, float), 1.0))
+    body = np.interp((1 - np.minimum(np.asarray(rate, float), 1.0)) * (n - 1), np.arange(n), x[::-1])
     return np.asarray(np.where(ratio >= 1, x[k - 1] * ratio ** (1 / index), body))
