@@ -15,10 +15,10 @@ import pandas as pd
 from mlobs_tests.benchmarks.alert_quality import real
 from mlobs_tests.benchmarks.alert_quality.case import Case, cut
 
-TUNED_ON = ("UA", "EV", "AA", "US", "WN", "FL", "weather EWR")
-REPORTED_ON = ("B6", "DL", "MQ", "9E", "VX", "weather JFK", "weather LGA")
-QUIET_TUNED_ON = ("shuffled UA", "drawn claims")
-QUIET_REPORTED_ON = ("shuffled DL", "drawn orders")
+TUNED_ON = ("UA", "EV", "AA", "US", "WN", "FL", "weather EWR", *real.DATED_TUNED_ON)
+REPORTED_ON = ("B6", "DL", "MQ", "9E", "VX", "weather JFK", "weather LGA", *real.DATED_REPORTED_ON)
+QUIET_TUNED_ON = ("shuffled UA", "drawn claims", *real.DEALT_TUNED_ON)
+QUIET_REPORTED_ON = ("shuffled DL", "drawn orders", *real.DEALT_REPORTED_ON)
 
 EXCEPTIONAL = frozenset(
     pd.to_datetime(
