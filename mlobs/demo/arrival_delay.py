@@ -51,8 +51,7 @@ def model(features: Table, actuals: Table) -> Model:
         ),
         train=train,
         predict=predict,
-        # watched on as many days as its accuracy is judged on: the days that called for it were chosen by failure
-        retraining=Retraining(shadow=14),
+        retraining=Retraining(),
         description="Arrival delay of JetBlue flights from New York, in minutes.",
         owners=OWNERS,
     )  # fmt: skip

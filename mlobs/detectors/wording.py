@@ -33,6 +33,9 @@ PHRASES = {
 }
 """Metrics whose name says nothing at 3 a.m.; {other} is the field, or the fields, that their segment names."""
 
+DIGITS, MOST_DIGITS = 4, 15
+"""Significant digits of numbers in sentences, and where numbers end (double precision)."""
+
 
 class Facts(NamedTuple):
     """What is known of one judged metric."""
@@ -74,10 +77,12 @@ def sentence(status: str, facts: Facts) -> str:
             said = f"{'above' if above else 'below'} {edge}, well beyond anything in {_windows(facts.windows)}"
             return f"{what} is {now}, {said} (usually about {number(facts.expected.expected, facts.metric)}){again}"
         return f"{what} is {now}, not {'above' if above else 'below'} {edge}"
-    bounds = f"{number(facts.expected.low, facts.metric)} to {number(facts.expected.high, facts.metric)}"
+    expected, digits = facts.expected, _telling(facts.metric, facts.value, facts.expected.low, facts.expected.high)
+    now = _value(facts, digits)
+    bounds = f"{number(expected.low, facts.metric, digits)} to {number(expected.high, facts.metric, digits)}"
     if status == "failed":
-        side = "above" if facts.value > facts.expected.high else "below"
-        usual = number(facts.expected.expected, facts.metric)
+        side = "above" if facts.value > expected.high else "below"
+        usual = number(expected.expected, facts.metric, digits)
         told = f"{side} the expected {bounds} (usually about {usual}) that {_windows(facts.windows)} of history give"
         return f"{what} is {now}, {told}{again}"
     return f"{what} is {now}, within {bounds}"
@@ -86,22 +91,36 @@ def sentence(status: str, facts: Facts) -> str:
 def trend(failed: bool, field: str, metric: str, week: float, expected: Range) -> str:
     """The sentence of a slow drift."""
     what = f"{PLAIN.get(metric, metric.replace('_', ' '))} of {field}"
-    means = f"{number(week, metric)} over the newest 7 windows, {number(expected.expected, metric)} over the 28 before"
+    digits = _telling(metric, week, expected.expected, expected.low, expected.high)
+    now, before = number(week, metric, digits), number(expected.expected, metric, digits)
+    means = f"{now} over the newest 7 windows, {before} over the 28 before"
     if failed:
-        bounds = f"{number(expected.low, metric)} to {number(expected.high, metric)}"
+        bounds = f"{number(expected.low, metric, digits)} to {number(expected.high, metric, digits)}"
         return f"{what} has been drifting: {means}, outside of the {bounds} that it usually keeps to"
     return f"{what} doesn't drift: {means}"
 
 
-def number(value: float, metric: str = "") -> str:
-    """A value with four significant digits at most; shares and rates in percent."""
+def number(value: float, metric: str = "", digits: int = DIGITS) -> str:
+    """A value with `digits` significant digits at most; shares and rates in percent, with two fewer.
+
+    >>> number(1234.5678), number(0.0012, "null_rate"), number(1.000012, digits=6)
+    ('1,235', '0.12%', '1.00001')
+    """
     if not math.isfinite(value):
         return str(value)
     if metric.endswith("_rate") or metric == "share":
-        return f"{100 * value:.2g}%" if abs(value) < 0.1 else f"{100 * value:.1f}%"
+        return f"{100 * value:.{digits - 2}g}%" if abs(value) < 0.1 else f"{100 * value:.{digits - 3}f}%"
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    most = 10.0**digits
+    return f"{value:,.{digits}g}" if abs(value) < most else f"{value:,.0f}"
+
+
+def _telling(metric: str, *values: float) -> int:
+    """Significant digits with which values that differ read differently, as far as numbers go."""
+    different = len(set(values))
+    enough = (n for n in range(DIGITS, MOST_DIGITS) if len({number(v, metric, n) for v in values}) == different)
+    return next(enough, MOST_DIGITS)
 
 
 def _what(facts: Facts) -> str:
@@ -118,8 +137,8 @@ def _listed(names: str) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _value(facts: Facts) -> str:
-    shown = number(facts.value, facts.metric)
+def _value(facts: Facts, digits: int = DIGITS) -> str:
+    shown = number(facts.value, facts.metric, digits)
     if facts.metric.startswith("residual_"):
         return f"{shown} of its usual errors"
     if shown.endswith("%") and math.isfinite(facts.events) and math.isfinite(facts.rows):

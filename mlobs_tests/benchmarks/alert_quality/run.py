@@ -16,16 +16,21 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mlobs.detectors import TableMonitor
 from mlobs_tests.benchmarks.alert_quality import data, peers
 from mlobs_tests.benchmarks.alert_quality.planted import HISTORY, Run, plant
 
 Key = tuple[str, str, str]
+
+OURS = "**mlobs**"
+EVIDENTLY = "Evidently drift preset (3 tables, sampled days and faults)"
 
 
 @dataclass
@@ -106,44 +111,47 @@ def peer_score(run: Run, rule: peers.Rule) -> Score:
     return score
 
 
-def evidently_scores(runs: Sequence[Run], python: str) -> dict[str, Score]:
+def evidently_score(run: Run, python: str) -> Score:
     """Evidently's drift preset in an environment of its own; frames go there and alerts come back as files."""
-    scores = {}
-    for run in runs:
-        with tempfile.TemporaryDirectory() as folder:
-            frames: list[tuple[str, int]] = []
-            columns = [c for c in run.case.days[0][1].columns if c not in (run.case.key, run.case.time)]
-            import pandas as pd
+    with tempfile.TemporaryDirectory() as folder:
+        frames: list[tuple[str, int]] = []
+        columns = [c for c in run.case.days[0][1].columns if c not in (run.case.key, run.case.time)]
+        pd.concat([f for _, f in run.case.days[:HISTORY]])[columns].to_csv(Path(folder) / "reference.csv", index=False)
+        for i in sorted(run.planted)[:4]:
+            run.case.days[i][1][columns].to_csv(Path(folder) / f"{len(frames)}.csv", index=False)
+            frames.append(("clean", i))
+            for at, planted in enumerate(run.planted[i]):
+                frame = planted.frames[0]
+                if len(planted.profiles) == 1 and frame is not None and at % 8 == 0:
+                    frame[columns].to_csv(Path(folder) / f"{len(frames)}.csv", index=False)
+                    frames.append((str(at), i))
+        script = Path(__file__).with_name("evidently_alerts.py")
+        done = subprocess.run(
+            [python, str(script), folder, str(len(frames))], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SystemExit(f"Evidently failed: {done.stderr[-500:]}")
+        alerts = [{(name, "drift", "") for name in found} for found in json.loads(done.stdout.splitlines()[-1])]
+    score, base = Score(), set()
+    for (what, i), keys in zip(frames, alerts, strict=True):
+        if what == "clean":
+            base = keys
+            score.clean(keys, run.case.days[i][0].date() not in run.case.exceptional)
+        else:
+            planted = run.planted[i][int(what)]
+            score.fault((planted.family, planted.magnitude), keys - base, planted.fields)
+    return score
 
-            pd.concat([f for _, f in run.case.days[:HISTORY]])[columns].to_csv(
-                Path(folder) / "reference.csv", index=False
-            )
-            clean = sorted(run.planted)[:4]
-            for i in clean:
-                run.case.days[i][1][columns].to_csv(Path(folder) / f"{len(frames)}.csv", index=False)
-                frames.append(("clean", i))
-                for at, planted in enumerate(run.planted[i]):
-                    frame = planted.frames[0]
-                    if len(planted.profiles) == 1 and frame is not None and at % 8 == 0:
-                        frame[columns].to_csv(Path(folder) / f"{len(frames)}.csv", index=False)
-                        frames.append((str(at), i))
-            script = Path(__file__).with_name("evidently_alerts.py")
-            done = subprocess.run(
-                [python, str(script), folder, str(len(frames))], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise SystemExit(f"Evidently failed: {done.stderr[-500:]}")
-            alerts = [{(name, "drift", "") for name in found} for found in json.loads(done.stdout.splitlines()[-1])]
-        score, base = Score(), set()
-        for (what, i), keys in zip(frames, alerts, strict=True):
-            if what == "clean":
-                base = keys
-                score.clean(keys, run.case.days[i][0].date() not in run.case.exceptional)
-            else:
-                planted = run.planted[i][int(what)]
-                score.fault((planted.family, planted.magnitude), keys - base, planted.fields)
-        scores[run.case.name] = score
-    return scores
+
+def walk(name: str, days: int, beside: bool, evidently: str | None) -> dict[str, Score]:
+    """Every detector on one table; peers where they stand `beside`, Evidently where its Python is given."""
+    run = plant(data.case(name), days=days, drifts=3)
+    found = {rule: peer_score(run, judge) for rule, judge in peers.RULES.items()} if beside else {}
+    if evidently:
+        found[EVIDENTLY] = evidently_score(run, evidently)
+    found[OURS] = mlobs_score(run, 1.0)
+    found["mlobs, false_alarms_per_month=0.5"] = mlobs_score(run, 0.5)
+    return found | {"mlobs, judged from 14 days of history": mlobs_score(run, 1.0, 14)}
 
 
 def line(name: str, scores: Sequence[Score]) -> str:
@@ -176,23 +184,22 @@ HEAD = (
 )
 
 
-def report(title: str, runs: Sequence[Run], say: Callable[[str], None], evidently: str | None) -> None:
-    say(f"\n## {title}\n\nTables: {', '.join(r.case.name for r in runs)}.\n\n{HEAD}")
-    if runs and not all(r.case.name in data.TUNED_ON + data.QUIET_TUNED_ON for r in runs):
-        for name, rule in peers.RULES.items():
-            say(line(name, [peer_score(run, rule) for run in runs]))
-        if evidently:
-            say(
-                line(
-                    "Evidently drift preset (3 tables, sampled days and faults)",
-                    list(evidently_scores(runs[:3], evidently).values()),
-                )
-            )
-    ours = [mlobs_score(run, 1.0) for run in runs]
-    say(line("**mlobs**", ours))
-    say(line("mlobs, false_alarms_per_month=0.5", [mlobs_score(run, 0.5) for run in runs]))
-    say(line("mlobs, judged from 14 days of history", [mlobs_score(run, 1.0, 14) for run in runs]))
-    say("\n" + "\n".join(faults_table(ours)))
+def report(
+    title: str, names: Sequence[str], days: int, say: Callable[[str], None], pool: Executor, evidently: str | None
+) -> None:
+    say(f"\n## {title}\n\nTables: {', '.join(names)}.\n\n{HEAD}")
+    beside = not all(name in data.TUNED_ON + data.QUIET_TUNED_ON for name in names)
+    walks = [
+        pool.submit(walk, name, days, beside, evidently if beside and number < 3 else None)
+        for number, name in enumerate(names)
+    ]
+    merged: dict[str, list[Score]] = defaultdict(list)
+    for one in walks:
+        for detector, score in one.result().items():
+            merged[detector].append(score)
+    for detector, scores in merged.items():
+        say(line(detector, scores))
+    say("\n" + "\n".join(faults_table(merged[OURS])))
 
 
 def main() -> None:
@@ -214,8 +221,9 @@ def main() -> None:
         groups += [("Tables tuned on", data.TUNED_ON), ("Tables that hardly move, tuned on", data.QUIET_TUNED_ON)]
     if chosen.tables:
         groups = [("Chosen tables", tuple(chosen.tables))]
-    for title, names in groups:
-        report(title, [plant(data.case(name), days=chosen.days, drifts=3) for name in names], say, chosen.evidently)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for title, names in groups:
+            report(title, names, chosen.days, say, pool, chosen.evidently)
     say(f"\nTook {time.time() - began:.0f} s.")
 
 
