@@ -7,7 +7,7 @@ Binary, and multiclass with probabilities: confidence-based estimation. The prob
 Kull, Silva Filho and Flach 2017), and a calibrated probability is the chance of the outcome, from which every expected
 figure follows. One that is right for the rows of each probability is not yet right for each kind of rows among them, and
 is off when their mix shifts; so trees on the inputs correct what it leaves (a calibration of many subgroups stays right
-under any shift between them: Hébert-Johnson et al. 2018, Kim et al. 2022).
+under any shift between them: Hébert-Johnson et al. 2018, Kim et al. 2022), if they do on rows that they haven't seen.
 
 Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance, whose mean is that
 of the losses) learns the loss of a row from its inputs and the prediction. All of it holds while only the inputs shift;
@@ -35,6 +35,10 @@ with a rate of .1 takes a tenth of that at a time. Fewer rows than five such gro
 
 CORRECTION_ROWS = 50_000
 """Newest rows that the correction is learned from; it takes seconds on so many, and more would hardly change it."""
+
+UNSEEN = 0.3
+"""Newest part of the rows on which a correction must show that it lowers the log loss, by more than its standard error: where the
+probabilities are right already, what trees find in the rest is noise, and shifts with the inputs."""
 
 CLIP = 1e-9
 """Probabilities are clipped to [CLIP, 1 - CLIP] before their logarithm is taken."""
@@ -103,28 +107,54 @@ def learn(model: Model, inputs: pd.DataFrame, actual: Any, predicted: Predicted)
 
 
 def _calibration(inputs: pd.DataFrame, chance: Array, hit: Array, rate: float) -> Expectation:
+    numeric, named = _columns(inputs)
+    plain = _beta().fit(_odds(chance), hit.astype(int))
+    calibration = Expectation("calibration", rate, plain, numeric, named)
+    if len(hit) < 5 * CORRECTION_LEAF or not (numeric or named):
+        return calibration
+    rows = slice(-CORRECTION_ROWS, None)
+    frame, chance, hit = (
+        _with_odds(inputs.iloc[rows], chance[rows], numeric, named),
+        chance[rows],
+        hit[rows].astype(int),
+    )
+    old, new = slice(None, int(len(hit) * (1 - UNSEEN))), slice(int(len(hit) * (1 - UNSEEN)), None)
+    if len(set(hit[old])) < 2:
+        return calibration
+    alone = _beta().fit(_odds(chance[old]), hit[old]).predict_proba(_odds(chance[new]))[:, 1]
+    corrected = _correction(numeric, named).fit(frame.iloc[old], hit[old]).predict_proba(frame.iloc[new])[:, 1]
+    gain = _log_loss(hit[new], alone) - _log_loss(hit[new], corrected)
+    if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+        return calibration
+    return Expectation("subgroups", rate, _correction(numeric, named).fit(frame, hit), numeric, named)
+
+
+def _beta() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=1e4)
+
+
+def _correction(numeric: Sequence[str], named: Sequence[str]) -> Any:
+    """Boosting that starts from the calibration. Few small trees: what noise they add averages out over a window."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    beta = LogisticRegression(C=1e4)
-    numeric, named = _columns(inputs)
-    if len(hit) < 5 * CORRECTION_LEAF or not (numeric or named):
-        return Expectation("calibration", rate, beta.fit(_odds(chance), hit.astype(int)), numeric, named)
     last = len(numeric) + len(named)
-    alone = make_pipeline(make_column_transformer(("passthrough", [last, last + 1]), remainder="drop"), beta)
-    # Boosting starts from the calibration. Few small trees: what noise they add averages out over a window.
+    alone = make_pipeline(make_column_transformer(("passthrough", [last, last + 1]), remainder="drop"), _beta())
     trees = GradientBoostingClassifier(
         init=alone, n_estimators=60, max_leaf_nodes=6, max_depth=None, min_samples_leaf=CORRECTION_LEAF, subsample=0.5,
         random_state=0,
     )  # fmt: skip
     median = SimpleImputer(strategy="median", keep_empty_features=True)
-    pipeline = make_pipeline(_encoder(named), median, trees)
-    rows = slice(-CORRECTION_ROWS, None)
-    frame = _with_odds(inputs.iloc[rows], chance[rows], numeric, named)
-    return Expectation("subgroups", rate, pipeline.fit(frame, hit[rows].astype(int)), numeric, named)
+    return make_pipeline(_encoder(named), median, trees)
+
+
+def _log_loss(hit: Array, chance: Array) -> Array:
+    """Of each row, in nats."""
+    return np.asarray(-np.log(np.clip(np.where(hit == 1, chance, 1 - chance), CLIP, 1.0)))
 
 
 def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, constant: float) -> Expectation:

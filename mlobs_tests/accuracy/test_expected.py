@@ -157,7 +157,7 @@ def test_classes_with_and_without_probabilities(known: bool) -> None:
     made = Predicted(said, {"a": chance, "b": np.minimum(chance, 1 - chance)} if known else {})
     learned = learn(model_of("multiclass"), frame, truth, made)
     assert learned is not None
-    assert learned.kind == ("subgroups" if known else "miss")
+    assert learned.kind == ("calibration" if known else "miss")
     assert np.abs(learned.of(frame, made) - chance).mean() < 0.05
 
 
@@ -248,10 +248,15 @@ def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None
         assert gaps[0] < 0.3 * gaps[1], (share, gaps)
 
 
-def test_few_rows_or_no_inputs_leave_the_calibration_as_it_is() -> None:
+def test_a_calibration_that_is_right_few_rows_or_no_inputs_leave_it_as_it_is() -> None:
     generator = np.random.default_rng(3)
-    said = generator.random(2000)
-    truth = (generator.random(2000) < said).astype(float)
+    said = generator.random(20_000)
+    truth = (generator.random(20_000) < said).astype(float)
+    noise = pd.DataFrame({name: generator.normal(0, 1, 20_000) for name in "abc"})
+    right = learn(model_of("binary"), noise, truth, Predicted(said, {}))
+    assert right is not None
+    assert right.kind == "calibration"
+    said, truth = said[:2000], truth[:2000]
     none = learn(model_of("binary"), pd.DataFrame(index=range(2000)), truth, Predicted(said, {}))
     few = learn(model_of("binary"), pd.DataFrame({"x": said[:900]}), truth[:900], Predicted(said[:900], {}))
     assert none is not None
@@ -262,8 +267,8 @@ def test_few_rows_or_no_inputs_leave_the_calibration_as_it_is() -> None:
 def test_inputs_never_seen_missing_or_infinite_still_get_a_figure() -> None:
     generator = np.random.default_rng(3)
     said = generator.random(2000)
-    truth = (generator.random(2000) < said).astype(float)
     frame = pd.DataFrame({"x": generator.normal(0, 1, 2000), "kind": generator.choice(["u", "v", None], 2000)})
+    truth = (generator.random(2000) < 1 / (1 + np.exp(-2 * frame["x"]))).to_numpy(dtype=float)
     hostile = pd.DataFrame({"x": [np.nan, np.inf, -np.inf, 1e300], "kind": ["never seen", None, "u", ""]})
     for task, loss in (("binary", truth), ("regression", generator.exponential(1, 2000))):
         learned = learn(model_of(task), frame, loss, Predicted(said, {}))

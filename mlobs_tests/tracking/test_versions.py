@@ -110,7 +110,8 @@ def test_what_is_expected_of_its_accuracy_comes_back_as_it_was(tracking: Trackin
     generator = np.random.default_rng(1)
     frame = pd.DataFrame({"x": generator.normal(0, 1, 2000), "kind": generator.choice(["u", "v", None], 2000)})
     said = Predicted(generator.random(2000), {})
-    learned = learn(model_of(task), frame, (generator.random(2000) < said.values).astype(float), said)
+    truth = (generator.random(2000) < 1 / (1 + np.exp(-2 * frame["x"]))).to_numpy(dtype=float)
+    learned = learn(model_of(task), frame, truth, said)
     assert learned is not None
     loaded = tracking.load_expectation(tracking.log_training("m", linear(), training(), learned))
     assert loaded is not None
