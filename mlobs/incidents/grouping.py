@@ -15,10 +15,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 from mlobs.detectors.verdict import Severity, Verdict
+from mlobs.spec import Drift
 from mlobs.windows import Window
 
 GAP = 1
 """Passing windows between two failures of one metric that still count as one episode."""
+
+DRIFT_WINDOWS = Drift().windows
+"""Windows that a verdict of drift is about, unless declared otherwise: what broke in one of them shows in all of its verdicts."""
 
 RANK: Mapping[str, int] = {"none": 0, "warn": 1, "error": 2, "critical": 3}
 """How bad verdicts are, up to `error`, and incidents, up to `critical`."""
@@ -76,8 +80,14 @@ class Episode:
         """Whether the data is broken, rather than changed or badly predicted."""
         return self.severity == "error" and self.key.detector != "accuracy"
 
+    @cached_property
+    def seen_from(self) -> datetime:
+        """The start of the data that its first verdict is about: drift is judged over several windows merged."""
+        merged = DRIFT_WINDOWS if self.key.detector == "drift" else 1
+        return self.start - (merged - 1) * self.verdicts[0].window.length
+
     def begins_during(self, other: Episode) -> bool:
-        return other.start <= self.start <= other.patience
+        return other.start <= self.start and self.seen_from <= other.patience
 
     def touches(self, other: Episode) -> bool:
         return self.start <= other.patience and other.start <= self.patience
