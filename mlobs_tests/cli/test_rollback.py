@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,26 @@ from typer.testing import Result
 
 from mlobs.history import History
 from mlobs.tracking import Tracking
+from mlobs_tests.cli.conftest import spawn
 
 Run = Callable[..., Result]
+
 LATER = ("2024-03-01T06:00", "2024-03-18T06:00")
 
 
 @pytest.fixture
-def trained(shop: Path, tmp_path: Path, run: Run) -> Path:
-    """The sample project with two versions; the second serves."""
+def trained(tmp_path: Path, run: Run) -> Path:
+    """A sample project of its own with two versions; the second serves."""
     folder = tmp_path / "shop"
-    shutil.copytree(shop, folder)
-    codes = [run(folder, "train", "delivery_time", "--now", now).exit_code for now in LATER]
-    assert codes == [0, 0]
+    made = spawn(tmp_path, "init", "shop", "--sample")
+    assert made.returncode == 0, made.stderr
+    until = ("--from", "2024-02-01", "--to", "2024-03-17", "--now", "2024-03-18T06:00")
+    for table in ("orders", "deliveries"):
+        judged = spawn(folder, "backfill", table, *until)
+        assert judged.returncode == 0, judged.stderr
+    for now in LATER:
+        done = run(folder, "train", "delivery_time", "--now", now)
+        assert done.exit_code == 0, done.output
     return folder
 
 
