@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 from mlobs.detectors import learner as states
 from mlobs.detectors import wording
 from mlobs.detectors.columns import EXTREME, columns_of
-from mlobs.detectors.families import (
-    UNJUDGED,
-    check_of,
-)
+from mlobs.detectors.families import UNJUDGED, check_of
 from mlobs.detectors.feedback import Exceptions, Exempt, Said
 from mlobs.detectors.learner import Judged, Learner
 from mlobs.detectors.series import Key, Row, Series

@@ -47,8 +47,9 @@ def position(x: Any, centre: Any, scale: Any, tail: Any) -> Floats:
     with np.errstate(all="ignore"):
         d = np.asarray(x, dtype=np.float64) - centre
         size = np.abs(d)
-        # with equal scales the sum is exact: twice either term
-        result: Floats = HALF / 2 * d / (scale + size) + HALF / 2 * d / (tail + size)
+        two = HALF / 2 * d / (scale + size) + HALF / 2 * d / (tail + size)
+        # one term where they are equal, as in the engines: twice a half would round denormal numbers otherwise
+        result: Floats = np.where(np.equal(scale, tail) & (size < LARGEST), HALF * d / (scale + size), two)
         return result
 
 

@@ -114,6 +114,30 @@ def test_quantiles_lie_within_a_hundredth_of_a_standard_deviation(shape: str) ->
     assert furthest(merged(later, reference), later, EVERY) <= 0.03
 
 
+FEW = 30_000
+FEWER_ROWS = {
+    "normal": lambda rng: rng.normal(5, 2, FEW), "skewed": lambda rng: rng.lognormal(0, 1, FEW),
+    "more skewed": lambda rng: rng.gamma(0.5, 3, FEW), "heavy": lambda rng: rng.standard_t(3, FEW),
+    "two humps": lambda rng: np.where(rng.random(FEW) < 0.5, rng.normal(0, 1, FEW), rng.normal(20, 1, FEW)),
+    "whole": lambda rng: rng.integers(0, 90, FEW).astype(float), "uniform": lambda rng: rng.random(FEW),
+    "mostly zero": lambda rng: np.where(rng.random(FEW) < 0.7, 0.0, rng.gamma(2, 10, FEW)),
+    "one value": lambda rng: np.full(FEW, 7.25), "exponential": lambda rng: rng.exponential(7, FEW),
+    "long left tail": lambda rng: -rng.gamma(0.7, 5, FEW), "pareto": lambda rng: rng.pareto(1.5, FEW),
+    "half one value": lambda rng: np.where(rng.random(FEW) < 0.6, 5.0, rng.normal(0, 100, FEW)),
+    "nearly one value": lambda rng: np.where(rng.random(FEW) < 0.995, 5.0, rng.normal(0, 100, FEW)),
+}  # fmt: skip
+"""Shapes of which fewer rows, and days of a thousand, are enough."""
+
+
+@pytest.mark.parametrize("shape", FEWER_ROWS)
+def test_with_fewer_rows_and_smaller_days_too(shape: str) -> None:
+    x = FEWER_ROWS[shape](np.random.default_rng(6))
+    reference = Reference.learn(pa.table({"x": x}))
+    assert furthest(reference.profile, x, REPORTED) <= 0.01
+    days = (profile(pa.table({"x": part}), reference=reference) for part in np.array_split(x, 30))
+    assert furthest(Profile.merged(Profile.from_bytes(day.to_bytes()) for day in days), x, REPORTED) <= 0.03
+
+
 @pytest.mark.parametrize("shape", JUMPS)
 def test_where_the_density_jumps_inside_a_bin_they_lie_within_that_bin(shape: str) -> None:
     x = drawn(JUMPS[shape], 6)
