@@ -22,7 +22,7 @@ GAP = 1
 """Passing windows between two failures of one metric that still count as one episode."""
 
 DRIFT_WINDOWS = Drift().windows
-"""Windows that a verdict of drift is about, unless declared otherwise: what broke in one of them shows in all of its verdicts."""
+"""Windows that a verdict of drift is about where no declaration is known: what broke in one of them shows in all its verdicts."""
 
 RANK: Mapping[str, int] = {"none": 0, "warn": 1, "error": 2, "critical": 3}
 """How bad verdicts are, up to `error`, and incidents, up to `critical`."""
@@ -51,11 +51,15 @@ Place = tuple[Key, Window]
 
 @dataclass(frozen=True)
 class Episode:
-    """One metric that fails in windows that touch, oldest first; `onset` when it is known to have begun earlier."""
+    """One metric that fails in windows that touch, oldest first; `onset` when it is known to have begun earlier.
+
+    Each verdict is about the newest `merged` windows, taken together.
+    """
 
     key: Key
     verdicts: tuple[Verdict, ...]
     onset: datetime | None = None
+    merged: int = 1
 
     @cached_property
     def start(self) -> datetime:
@@ -82,9 +86,8 @@ class Episode:
 
     @cached_property
     def seen_from(self) -> datetime:
-        """The start of the data that its first verdict is about: drift is judged over several windows merged."""
-        merged = DRIFT_WINDOWS if self.key.detector == "drift" else 1
-        return self.start - (merged - 1) * self.verdicts[0].window.length
+        """The start of the data that its first verdict is about."""
+        return self.start - (self.merged - 1) * self.verdicts[0].window.length
 
     def begins_during(self, other: Episode) -> bool:
         return other.start <= self.start and self.seen_from <= other.patience
@@ -110,21 +113,26 @@ class Group:
         return min(e.start for e in self.episodes)
 
 
-def episodes(verdicts: Iterable[Verdict], onsets: Mapping[Place, datetime] | None = None) -> list[Episode]:
-    """Failed verdicts as episodes, by onset."""
+def episodes(
+    verdicts: Iterable[Verdict],
+    onsets: Mapping[Place, datetime] | None = None,
+    drift_windows: Mapping[str, int] | None = None,
+) -> list[Episode]:
+    """Failed verdicts as episodes, by onset; arguments as of `group`."""
     known = onsets or {}
     by_key: dict[Key, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         by_key[Key.of(verdict)].append(verdict)
     found = []
     for key, failures in by_key.items():
+        merged = (drift_windows or {}).get(key.table, DRIFT_WINDOWS) if key.detector == "drift" else 1
         run: list[Verdict] = []
         for verdict in sorted(failures, key=lambda v: v.window):
             if run and verdict.window.start > run[-1].window.end + GAP * run[-1].window.length:
-                found.append(Episode(key, tuple(run), known.get((key, run[0].window))))
+                found.append(Episode(key, tuple(run), known.get((key, run[0].window)), merged))
                 run = []
             run.append(verdict)
-        found.append(Episode(key, tuple(run), known.get((key, run[0].window))))
+        found.append(Episode(key, tuple(run), known.get((key, run[0].window)), merged))
     return sorted(found, key=lambda e: (e.start, e.key))
 
 
@@ -132,6 +140,7 @@ def group(
     verdicts: Iterable[Verdict],
     lineage: Mapping[str, Sequence[str]],
     onsets: Mapping[Place, datetime] | None = None,
+    drift_windows: Mapping[str, int] | None = None,
 ) -> list[Group]:
     """Failed verdicts grouped by cause, by onset.
 
@@ -142,11 +151,12 @@ def group(
     Args:
         lineage: table -> the tables it is made from.
         onsets: when the episode that begins with that failure really began, if earlier verdicts are left out.
+        drift_windows: table -> windows that its drift is judged over together; `DRIFT_WINDOWS` for others.
     """
     order = upstream_first(lineage, {v.table for v in verdicts})
     ancestors = {table: upstream(lineage, table) for table in order}
     by_table: dict[str, list[Episode]] = defaultdict(list)
-    for episode in episodes(verdicts, onsets):
+    for episode in episodes(verdicts, onsets, drift_windows):
         by_table[episode.key.table].append(episode)
     groups: list[Group] = []
     home: dict[int, Group] = {}

@@ -21,7 +21,7 @@ from mlobs.incidents.evidence import deployed
 from mlobs.incidents.grouping import GAP, RANK, Group, Key, Place, group, model_of
 from mlobs.incidents.ledger import Failure, I
 from mlobs.incidents.records import Happening, Incident, Member, Strand, strands
-from mlobs.incidents.scope import Surroundings, blocking_of, described
+from mlobs.incidents.scope import Surroundings, blocking_of, described, drift_windows_of
 from mlobs.incidents.severity import Weights, shares
 from mlobs.spec import Model
 
@@ -63,7 +63,8 @@ def update(
 
     Args:
         lineage: table (or "model.performance") -> the tables it is made from.
-        models: as declared, for what stops their predictions; of a model that isn't there, any data fault upstream does.
+        models: as declared, for what stops their predictions (of a model that isn't there, any data fault upstream does)
+            and for the windows that drift is judged over.
         notify_since: windows that ended by then are history, whatever the other rules say.
 
     Raises:
@@ -75,7 +76,7 @@ def update(
         new = ledger.unfiled(connection) or ledger.lapsed(connection)
         if not new and not ledger.active(connection) and _seen(connection) == feedback_changes:
             return []
-    around = Surroundings(lineage, blocking_of(models), _weights(history, lineage))
+    around = Surroundings(lineage, blocking_of(models), _weights(history, lineage), drift_windows_of(models))
     with history.database.write("incidents") as connection:
         standing = [f for f in given if f.active]
         run = _Update(history, connection, around, now, notify_since, clean, standing)
@@ -155,7 +156,7 @@ class _Update:
         if new is None:
             return
         start, longest = new
-        horizon = start - (REOPENS + 1) * longest
+        horizon = start - (max(REOPENS, *self.around.drift_windows.values(), 0) + 1) * longest
         failures = ledger.live_failures(self.connection, horizon)
         excused = [f for f in failures if self._is_excused(f.verdict)]
         ledger.mark(self.connection, [f.id for f in excused if not f.filed], filed=True)
@@ -165,7 +166,7 @@ class _Update:
         by_place: dict[Place, list[Failure]] = {}
         for failure in failures:
             by_place.setdefault(failure.place, []).append(failure)
-        groups = group([f.verdict for f in failures], self.around.lineage, self._onsets())
+        groups = group([f.verdict for f in failures], self.around.lineage, self._onsets(), self.around.drift_windows)
         claims = self._claims(groups)
         for number, found in enumerate(groups):
             places = {(Key.of(v), v.window) for v in found.verdicts}

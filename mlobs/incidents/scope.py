@@ -11,7 +11,7 @@ from mlobs.incidents.grouping import RANK, downstream, model_of, upstream, upstr
 from mlobs.incidents.records import Incident, Strand, Touched
 from mlobs.incidents.severity import Weights, severity
 from mlobs.incidents.wording import failure_in_words
-from mlobs.spec import Model, monitors_of
+from mlobs.spec import Drift, Model, monitors_of
 from mlobs.windows import Window
 
 BLOCKING = ("field_health", "freshness", "volume", "mix", "schema")
@@ -27,11 +27,13 @@ class Surroundings:
         blocking: model -> table and checks whose data faults stop its prediction, as declared; a model that isn't there
             is stopped by `BLOCKING` on any table it is made from.
         weights: model -> field -> its share of the importance of the deployed version's inputs, where it is known.
+        drift_windows: table -> windows that its drift is judged over together, as declared.
     """
 
     lineage: Mapping[str, Sequence[str]]
     blocking: Mapping[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
     weights: Weights = field(default_factory=dict)
+    drift_windows: Mapping[str, int] = field(default_factory=dict)
 
     def stops(self, model: str, found: Sequence[Strand]) -> bool:
         """Whether the model's predictions wait because of these failures."""
@@ -53,6 +55,13 @@ def blocking_of(models: Sequence[Model]) -> dict[str, tuple[str, frozenset[str]]
         )
         for model in models
     }
+
+
+def drift_windows_of(models: Sequence[Model]) -> dict[str, int]:
+    """Table -> windows that its drift is judged over together; tables whose drift isn't watched aren't there."""
+    tables = {table.id: table for model in models for table in model.tables.values()}
+    drift = {name: monitors_of(models, table).get("drift") for name, table in tables.items()}
+    return {name: monitor.windows for name, monitor in drift.items() if isinstance(monitor, Drift)}
 
 
 def lineage_of(models: Iterable[Model]) -> dict[str, list[str]]:

@@ -1,6 +1,5 @@
 """What the detectors promise, on literal tables of measurements; touches nothing but `mlobs.detectors`."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -8,24 +7,7 @@ import pytest
 
 from mlobs.detectors import FreshnessMonitor, TableMonitor, expected_range, history_svg, schema_verdicts
 from mlobs.metrics.measurement import Measurement
-from mlobs.windows import Window
-
-START = Window("2013-01-01", "2013-01-02")
-
-
-@dataclass
-class Measured:
-    """A profile that holds measurements and nothing else."""
-
-    rows: int
-    found: list[Measurement]
-
-    def measurements(self) -> list[Measurement]:
-        return self.found
-
-
-def day(n: int) -> Window:
-    return START.shifted(timedelta(days=n))
+from mlobs_tests.detectors.measured import Measured, day
 
 
 def window_of(rows: int, negatives: int = 0, mean: float = 10.0, jfk: int | None = None) -> Measured:

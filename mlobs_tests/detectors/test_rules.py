@@ -1,8 +1,5 @@
 """Rules that real tables asked for: few values, open-ended values, comings and goings, repeats by chance, wide tables."""
 
-from dataclasses import dataclass
-from datetime import timedelta
-
 import numpy as np
 import pytest
 
@@ -12,24 +9,7 @@ from mlobs.detectors.novelty import limits, never_seen_score
 from mlobs.detectors.verdict import Range
 from mlobs.detectors.wording import Facts, sentence
 from mlobs.metrics.measurement import Measurement
-from mlobs.windows import Window
-
-START = Window("2013-01-01", "2013-01-02")
-
-
-@dataclass
-class Measured:
-    """A profile that holds measurements and nothing else."""
-
-    rows: int
-    found: list[Measurement]
-
-    def measurements(self) -> list[Measurement]:
-        return self.found
-
-
-def day(n: int) -> Window:
-    return START.shifted(timedelta(days=n))
+from mlobs_tests.detectors.measured import Measured, day
 
 
 def rate(name: str, metric: str, count: int, rows: int, segment: str = "") -> Measurement:

@@ -54,6 +54,14 @@ CASES = {
         [failure("features", 1), failure("features", 4)],
         [("features", ["features/wind@1"]), ("features", ["features/wind@4"])],
     ),
+    "drift is explained by a fault in one of the seven windows that it is about": (
+        [failure("features", 1), warn("features", 7)],
+        [("features", ["features/rain@7", "features/wind@1"])],
+    ),
+    "drift of windows after the fault is not": (
+        [failure("features", 1), warn("features", 10)],
+        [("features", ["features/wind@1"]), ("features", ["features/rain@10"])],
+    ),
     "a change on the same table is explained by a data fault": (
         [failure("features", 2), warn("features", 2), warn("features", 3)],
         [("features", ["features/rain@2", "features/rain@3", "features/wind@2"])],
@@ -119,3 +127,8 @@ def test_a_year_of_failures_is_grouped_in_a_moment():
     began = time.process_time()
     assert len(group(failures, LINEAGE)) == 90
     assert time.process_time() - began < 3
+
+
+def test_drift_is_about_as_many_windows_as_are_declared():
+    found = [failure("features", 1), warn("features", 4)]
+    assert [len(group(found, LINEAGE, drift_windows={"features": n})) for n in (1, 3, 14)] == [2, 1, 1]
