@@ -1,4 +1,4 @@
-"""A real headless Chromium for the report's tests; fails with the mend when the browser is missing."""
+"""A real headless Chromium for the tests of pages; fails with the mend when the browser is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _program(*names: str) -> str:
         if found:
             return found
     pytest.fail(
-        f"the report is tested in a real browser, and {names[0]} is not installed; on Debian: apt-get install chromium"
+        f"pages are tested in a real browser, and {names[0]} is not installed; on Debian: apt-get install chromium"
         " chromium-driver",
         pytrace=False,
     )
