@@ -22,12 +22,17 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from mlobs.engines import Engine, Source, connect, spark_engine
 from mlobs.engines.column_types import column_type
 from mlobs.engines.protocol import table_node
 from mlobs.engines.statements import create_schema, create_table
 from mlobs.spec import Table
+
+# an example may take long where other processes have the cores: that is no failure
+settings.register_profile("patient", parent=settings(), deadline=None)
+settings.load_profile("patient")
 
 KNOWN = ("duckdb", "postgres", "spark")
 

@@ -287,7 +287,7 @@ def refined(state: NumericState) -> tuple[Grid, bool]:
         reach = max(q99 - q50, q50 - q01)
         return Grid.around(q50, scale, tail=reach if FAR * scale < reach < math.inf else 0.0)
 
-    if q75 - q25 > NOISE * np.spacing(max(abs(q25), abs(q75))) and math.isfinite(q75 - q25):
+    if q75 - q25 > NOISE * math.ulp(max(abs(q25), abs(q75))) and math.isfinite(q75 - q25):
         grid = around(WIDTH * (q75 - q25))
         ends = (q25, q75, *((q01, q99) if grid.tailed else ()))
         return grid, uncertain(state, ends) <= UNCERTAIN * (q75 - q25)

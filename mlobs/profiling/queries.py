@@ -58,6 +58,9 @@ NUMBERS = ("b", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3", "k4")
 """The numbers a branch may give; what they mean depends on its part."""
 
 LENIENT_BINS = ("b", "n", "s1", "s2", "lo", "hi")
+LISTED = "hs"
+"""The column of hashes that the bins of continuous fields list beside, so that their sketch needs no scan of its own."""
+
 FREQUENCIES = ("v", "n")
 COUNTED = ("b", "n")
 """Columns of fine bins without a guard, of distinct texts, and of sketches and row hashes, when nothing else is asked."""
@@ -138,6 +141,9 @@ class Scan:
 
 
 def _missing(name: str) -> Node:
+    if name == LISTED:
+        listed = exp.DataType(this=exp.DType.ARRAY, expressions=[as_type(exp.DType.BIGINT)], nested=True)
+        return exp.Cast(this=exp.Null(), to=listed)
     kind = text if name == "v" else bigint if name in _INTEGERS else double
     return kind(exp.Null())
 
@@ -149,12 +155,16 @@ def union(texts: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A numeric field as SQL sees it: its number, name and grid; `is_double` saves the cast."""
+    """A numeric field as SQL sees it: its number, name and grid; `is_double` saves the cast.
+
+    Where `listed` isn't 0, its bins list the share 2^-listed of the values' hashes.
+    """
 
     at: int
     name: str
     grid: Grid
     is_double: bool = False
+    listed: int = 0
 
     def value(self) -> Node:
         x = column(self.name)
@@ -172,6 +182,7 @@ class NumericColumn:
             "tail": literal(self.grid.tail),
             "low": literal(self.grid.low if known else -_LARGEST_DOUBLE),
             "high": literal(self.grid.high if known else _LARGEST_DOUBLE),
+            "bound": str(_bound(self.listed)),
         }
 
 
@@ -197,12 +208,16 @@ def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequ
     if scan.compact:
         return [_unpivoted_numeric(scan, columns, shown=shown)]
     form = _lenient_numeric if scan.lenient else _guarded_numeric
-    templates = {tailed: Template(scan.forms, form(scan, shown, tailed)) for tailed in {c.grid.tailed for c in columns}}
-    return [templates[c.grid.tailed].poured(c.tokens(scan.forms)) for c in columns]
+    forms = {(c.grid.tailed, c.listed > 0) for c in columns}
+    templates = {kind: Template(scan.forms, form(scan, shown, *kind)) for kind in forms}
+    return [templates[c.grid.tailed, c.listed > 0].poured(c.tokens(scan.forms)) for c in columns]
 
 
-def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
-    """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart."""
+def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: bool) -> Node:
+    """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart.
+
+    Zero, whose hash is 0, isn't listed: it would be in every sample, and may be as frequent as rows.
+    """
     x = slot("x")
     d = minus(x, slot("centre"))
     b = exp.TryCast(this=_slot_bin(d, tailed), to=as_type(exp.DType.SMALLINT))
@@ -214,6 +229,11 @@ def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
         "lo": exp.Min(this=x.copy()),
         "hi": exp.Max(this=x.copy()),
     }
+    if listed:
+        h = hashed(scan.forms, slot("column"))
+        sampled = exp.Between(this=h.copy(), low=number(1), high=slot("bound"))
+        kept = exp.Where(this=all_of([present(slot("column")), sampled]))
+        values[LISTED] = exp.Filter(this=call("LIST", bigint(h)), expression=kept)
     return scan.branch(NUMERIC, slot("f"), values, [b], shown=shown)
 
 
@@ -255,7 +275,8 @@ def _guarded_values(forms: Forms, fine: Node, low: Node, high: Node) -> tuple[di
     return values, b
 
 
-def _guarded_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
+def _guarded_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: bool) -> Node:
+    assert not listed, "hashes are listed where bins are computed without a guard"
     inner = select(
         [*scan.named_keys, named(slot("x"), "x"), named(_deviation(slot("x"), slot("centre")), "d")],
         scan.relation,

@@ -25,6 +25,7 @@ from mlobs.profiling.assemble import Answer, FollowUps
 from mlobs.profiling.grouping import Combination, Segmentation, after_window, window_number
 from mlobs.profiling.nodes import Node, any_of, column, count, literal, named, nested, number, select
 from mlobs.profiling.open_text import open_states
+from mlobs.profiling.sketching import Sketches, listed_hashes, listing, sizes_of, with_zeros
 from mlobs.profiling.wide import wide_query
 from mlobs.spec import FieldKind
 from mlobs.states import (
@@ -40,7 +41,6 @@ from mlobs.states import (
     TimestampState,
     UnprofiledState,
 )
-from mlobs.states import distinct as sketches
 from mlobs.states.rows import HASHES, KEPT
 from mlobs.windows import Window
 
@@ -209,12 +209,18 @@ def wide_text(engine: Engine, request: Request, found: Sequence[Combination]) ->
     return engine.sql(tree)
 
 
-def binned_texts(engine: Engine, request: Request, found: Sequence[Combination]) -> list[str]:
-    """The text of the queries for fine bins and distinct texts: one, or one each."""
+def binned_texts(
+    engine: Engine, request: Request, found: Sequence[Combination], listed: Mapping[int, int]
+) -> list[str]:
+    """The text of the queries for fine bins and distinct texts: one, or one each. The bins of the fields `listed` list
+    hashes, sampled as it says."""
     scan = scan_of(engine, request, found)
-    numeric, texts = numeric_columns(engine, request), text_columns(engine, request)
+    numeric = [replace(c, listed=listed.get(c.at, 0)) for c in numeric_columns(engine, request)]
+    texts = text_columns(engine, request)
     limit = text_limit(request, found)
     alone = queries.LENIENT_BINS if scan.lenient else queries.NUMBERS
+    if listed:
+        alone = (*alone, queries.LISTED)
     if numeric and texts and groups_of(request, found) <= TOGETHER:
         shown = ("v", *alone)
         return [
@@ -229,6 +235,13 @@ def binned_texts(engine: Engine, request: Request, found: Sequence[Combination])
     return [queries.union(part) for part in parts if part]
 
 
+def _listing(engine: Engine, request: Request, found: Sequence[Combination], sizes: Sequence[int]) -> dict[int, int]:
+    """Field -> the share 2^-r of its values' hashes that its bins list; empty where a query of their own is faster."""
+    if not scan_of(engine, request, found).lenient or groups_of(request, found) > TOGETHER:
+        return {}
+    return listing({at: state.grid for at, (_, state) in request.only(NumericState).items()}, sizes)
+
+
 def groups_of(request: Request, found: Sequence[Combination]) -> int:
     """How many groups there can be."""
     return max(len(request.windows), 1) * max(len(found), 1)
@@ -240,12 +253,16 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         found = _combinations_found(engine, request)
         numbering = Groups(len(request.segmentation.fields))
         wide = engine.run(wide_text(engine, request, found))
-        request = replace(request, rows=sum(wide.column("rows").to_pylist()))
-        answers = [answer(engine.run(text), numbering) for text in binned_texts(engine, request, found)]
+        rows = wide.column("rows").to_pylist()
+        request = replace(request, rows=sum(rows))
+        listed = _listing(engine, request, found, sizes_of(numbering.number(wide), rows))
+        tables = [engine.run(text) for text in binned_texts(engine, request, found, listed)]
+        answers = [answer(table, numbering) for table in tables]
         numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)
         states: dict[tuple[int, int], Any] = {}
         if numeric is not None:
-            states.update(_numeric(engine, request, found, numbering, numeric))
+            hashes = listed_hashes(tables[0], numbering.number(tables[0])) if listed else None
+            states.update(_numeric(engine, request, found, numbering, numeric, hashes, listed))
         states.update(_texts(engine, request, found, numbering, texts))
         groups = _groups(request, numbering, wide, states)
         return of_windows(engine, request, groups)
@@ -303,9 +320,15 @@ def _combinations_found(engine: Engine, request: Request) -> list[Combination]:
 
 
 def _numeric(
-    engine: Engine, request: Request, found: Sequence[Combination], numbering: Groups, numeric: Answer
+    engine: Engine,
+    request: Request,
+    found: Sequence[Combination],
+    numbering: Groups,
+    numeric: Answer,
+    hashes: Answer | None,
+    listed: Mapping[int, int],
 ) -> dict[tuple[int, int], NumericState]:
-    """Numeric states with their follow-ups and distinct sketches."""
+    """Numeric states with their follow-ups and distinct sketches; the bins of the fields `listed` gave their `hashes`."""
     columns = {c.at: c for c in numeric_columns(engine, request)}
     grids = {at: c.grid for at, c in columns.items()}
     scan = scan_of(engine, request, found)
@@ -326,12 +349,11 @@ def _numeric(
         template = queries.follow_up_templates(scan, tailed=False)[queries.MOMENTS]
         for f, shift in sorted(shifts.items()):
             texts.append(template.poured({**columns[f].tokens(engine.forms), "shift": literal(shift)}))
-    sampling = _sampling(states)
-    sketched = sorted({f for _, f in sampling})
-    levels = {f: min(r for (_, at), r in sampling.items() if at == f) for f in sketched}
+    sketches = Sketches.of(states, listed)
     together = bool(texts) and groups_of(request, found) <= TOGETHER
     shown = queries.NUMBERS if together else queries.COUNTED
-    sketch_texts = queries.sketch_queries(scan, [(columns[f], levels[f]) for f in sketched], shown=shown)
+    sketched = [(columns[f], sketches.levels[f]) for f in sketches.asked]
+    sketch_texts = queries.sketch_queries(scan, sketched, shown=shown)
     asking = [[*texts, *sketch_texts]] if together else [part for part in (texts, sketch_texts) if part]
     answers = [answer(engine.run(queries.union(part)), numbering) for part in asking]
     follow_ups = FollowUps(
@@ -341,58 +363,19 @@ def _numeric(
         {} if (sums := _part(answers, queries.MOMENTS)) is None else assemble.moments(sums, shifts),
     )
     states = assemble.followed_up(states, follow_ups)
-    registers = _part(answers, queries.SKETCH)
-    if registers is None:
-        return states
-    return _with_sketches(
-        engine, scan, columns, numbering, states, sampling, levels, assemble.sketch_registers(registers)
-    )
-
-
-def _sampling(states: Mapping[tuple[int, int], NumericState]) -> dict[tuple[int, int], int]:
-    """How much of the hash space is sampled for each group and field that has values."""
-    return {
-        key: assemble.sampling_of(s.rows - s.nulls, s.grid.distinct) for key, s in states.items() if s.rows > s.nulls
-    }
-
-
-def _with_sketches(
-    engine: Engine,
-    scan: queries.Scan,
-    columns: Mapping[int, queries.NumericColumn],
-    numbering: Groups,
-    states: Mapping[tuple[int, int], NumericState],
-    sampling: Mapping[tuple[int, int], int],
-    levels: Mapping[int, int],
-    registers: Mapping[tuple[int, int], NDArray[np.uint8]],
-) -> dict[tuple[int, int], NumericState]:
-    """The states with their distinct sketches; fields with fewer values than expected are asked for again, unsampled."""
-    thin = {
-        key
-        for key, r in sampling.items()
-        if r and sketches.estimate(_sampled(registers, key, r), r) < sketches.REGISTERS * 2.0**r
-    }
-    again = sorted({f for _, f in thin if levels[f] > 0})
-    fuller = dict(registers)
+    registers: dict[tuple[int, int], Any] = {}
+    if hashes is not None:
+        of_listed = {key: s for key, s in states.items() if key[1] in sketches.listed}
+        registers.update(with_zeros(assemble.sketch_registers(hashes), of_listed))
+    if (rows := _part(answers, queries.SKETCH)) is not None:
+        registers.update(assemble.sketch_registers(rows))
+    thin = sketches.thin(registers)
+    again = sorted({f for _, f in thin if sketches.levels[f] > 0})
     if again:
-        texts = queries.sketch_queries(scan, [(columns[f], 0) for f in again])
-        rows = answer(engine.run(queries.union(texts)), numbering)
-        fuller.update(assemble.sketch_registers(rows.part(queries.SKETCH)))
-    result = dict(states)
-    for key, r in sampling.items():
-        taken = 0 if key in thin else r
-        if key in states and states[key].rows > states[key].nulls:
-            result[key] = replace(
-                states[key], registers=_sampled(fuller, key, taken), sampling=taken, family=engine.dialect
-            )
-    return result
-
-
-def _sampled(
-    registers: Mapping[tuple[int, int], NDArray[np.uint8]], key: tuple[int, int], sampling: int
-) -> NDArray[np.uint8]:
-    found = registers.get(key)
-    return sketches.no_registers() if found is None else sketches.sampled_to(found, sampling)
+        unsampled = queries.sketch_queries(scan, [(columns[f], 0) for f in again])
+        rows = answer(engine.run(queries.union(unsampled)), numbering)
+        registers.update(assemble.sketch_registers(rows.part(queries.SKETCH)))
+    return sketches.put(states, registers, thin, engine.dialect)
 
 
 def _groups(

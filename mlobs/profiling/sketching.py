@@ -1,0 +1,133 @@
+"""Distinct sketches of numeric fields: which share of the values' hashes they are made of, and how the engine hands it over.
+
+A field that the reference expects to have nearly as many values as rows is sampled so thinly that its bins can list the
+hashes: then a sketch costs no scan of its own. Any other field is grouped by register, which needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlobs.profiling import assemble, queries
+from mlobs.profiling.assemble import Answer, Key
+from mlobs.states import Grid, NumericState
+from mlobs.states import distinct as sketches
+
+HANDED_OVER = 1 << 16
+"""Most hashes of a field that its bins list."""
+
+_FIELDS = 1 << 16
+
+Registers = Mapping[Key, NDArray[np.uint8]]
+
+
+def listing(grids: Mapping[int, Grid], sizes: Collection[int]) -> dict[int, int]:
+    """Field -> sampling with which its bins list hashes, for fields that can do so; groups have `sizes` rows.
+
+    An eighth of the rows may be null before the list is too thin for what is left.
+    """
+    if not sizes:
+        return {}
+    found = {at: min(assemble.sampling_of(n - n // 8, grid.distinct) for n in sizes) for at, grid in grids.items()}
+    return {at: level for at, level in found.items() if level and sum(sizes) >> level <= HANDED_OVER}
+
+
+def listed_hashes(table: Any, groups: NDArray[np.int64]) -> Answer | None:
+    """The answer's listed hashes as rows of `queries.SKETCH`; `groups` numbers the group of each row of the table."""
+    if queries.LISTED not in table.column_names:
+        return None
+    lists = table.column(queries.LISTED).combine_chunks()
+    of = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False))
+    hashes = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
+    fields = np.asarray(table.column("f").to_numpy(), np.int64)
+    key = (groups[of] * _FIELDS + fields[of]) * sketches.REGISTERS + (hashes & (sketches.REGISTERS - 1))
+    smallest = pd.Series(hashes >> sketches.REGISTER_BITS).groupby(key).min()
+    at, register = np.divmod(smallest.index.to_numpy(), sketches.REGISTERS)
+    return Answer(
+        {
+            "p": np.full(len(at), queries.SKETCH),
+            "g": at // _FIELDS,
+            "f": at % _FIELDS,
+            "h": register,
+            "n": smallest.to_numpy(),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Sketches:
+    """How the sketches of the states' fields are sampled.
+
+    Attributes:
+        needed: (group, field) -> the sampling that its values ask for.
+        levels: field -> the sampling with which the engine hands over its hashes.
+        listed: the fields whose bins listed them.
+    """
+
+    needed: Mapping[Key, int]
+    levels: Mapping[int, int]
+    listed: frozenset[int]
+
+    @classmethod
+    def of(cls, states: Mapping[Key, NumericState], listed: Mapping[int, int]) -> Sketches:
+        """Keep the listed hashes of fields where these are enough for every group."""
+        needed = {
+            key: assemble.sampling_of(s.rows - s.nulls, s.grid.distinct)
+            for key, s in states.items()
+            if s.rows > s.nulls
+        }
+        least: dict[int, int] = {}
+        for (_, f), r in needed.items():
+            least[f] = min(r, least.get(f, r))
+        enough = {f: level for f, level in listed.items() if f in least and level <= least[f]}
+        return cls(needed, {**least, **enough}, frozenset(enough))
+
+    @property
+    def asked(self) -> list[int]:
+        """The fields that need a query, in order."""
+        return sorted(set(self.levels) - self.listed)
+
+    def thin(self, registers: Registers) -> frozenset[Key]:
+        """The groups and fields with fewer values than expected, so that a sample says too little of them."""
+        return frozenset(
+            key
+            for key, r in self.needed.items()
+            if r and sketches.estimate(_sampled(registers, key, r), r) < sketches.REGISTERS * 2.0**r
+        )
+
+    def put(
+        self, states: Mapping[Key, NumericState], registers: Registers, thin: Collection[Key], family: str
+    ) -> dict[Key, NumericState]:
+        """The states with their sketches; those of `thin` are unsampled."""
+        result = dict(states)
+        for key, r in self.needed.items():
+            taken = 0 if key in thin else r
+            result[key] = replace(states[key], registers=_sampled(registers, key, taken), sampling=taken, family=family)
+        return result
+
+
+def with_zeros(registers: Registers, states: Mapping[Key, NumericState]) -> dict[Key, NDArray[np.uint8]]:
+    """Registers of listed hashes, with zero, which isn't listed: its hash is 0."""
+    zero = sketches.registers(np.array([0]), np.array([0], np.uint64))
+    return {
+        key: np.maximum(registers.get(key, sketches.no_registers()), zero if state.zeros else 0)
+        for key, state in states.items()
+    }
+
+
+def _sampled(registers: Registers, key: Key, sampling: int) -> NDArray[np.uint8]:
+    found = registers.get(key)
+    return sketches.no_registers() if found is None else sketches.sampled_to(found, sampling)
+
+
+def sizes_of(groups: NDArray[np.int64], rows: Sequence[int]) -> list[int]:
+    """The rows of each group that lies in a window."""
+    total = np.bincount(groups[groups >= 0], np.asarray(rows)[groups >= 0]) if len(groups) else np.zeros(0)
+    return [int(n) for n in total if n]
