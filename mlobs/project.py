@@ -60,9 +60,9 @@ class Project:
     """
 
     models: tuple[Model, ...]
-    warehouse: str = "duckdb:///data/warehouse.duckdb"
-    history: str = "sqlite:///data/history.db"
-    tracking: str = "sqlite:///data/mlflow.db"
+    warehouse: str = field(default="duckdb:///data/warehouse.duckdb", repr=False)  # addresses may hold passwords
+    history: str = field(default="sqlite:///data/history.db", repr=False)
+    tracking: str = field(default="sqlite:///data/mlflow.db", repr=False)
     routes: tuple[Route, ...] = ()
     report_dir: str | Path = "report"
     report_url: str = ""
@@ -306,7 +306,7 @@ def load_project(spec: str | None = None, folder: Path | None = None) -> Project
     Raises:
         SpecError: names the module or attribute that is missing, with the nearest name, or what its import raised.
     """
-    named, place = find_spec(spec, folder or Path.cwd())
+    named, place = find_spec(spec, (folder or Path.cwd()).absolute())
     module_name, _, attribute = named.rpartition(":") if ":" in named else (named, "", "project")
     if not module_name or not attribute:
         raise SpecError(f"project {named!r}: write it as module:attribute, for example monitoring:project")
@@ -321,11 +321,37 @@ def load_project(spec: str | None = None, folder: Path | None = None) -> Project
     return replace(found, root=found.root or place)
 
 
+_FOLDERS: list[Path] = []
+"""Folders of the projects that this process has loaded, all in sys.path."""
+
+
 def _importable(folder: Path) -> None:
-    """Modules in `folder` can be imported from now on, as with `python -m`; functions import lazily too."""
-    path = str(folder.absolute())
+    """Modules in `folder` can be imported from now on, as with `python -m`; functions import lazily too.
+
+    Python knows a module by its name alone, and most projects name theirs `monitoring`: modules of a project loaded
+    earlier from another folder give way to those of the same name in this one.
+    """
+    path = str(folder)
+    if _FOLDERS and path in sys.path:
+        sys.path.remove(path)
     if path not in sys.path:
         sys.path.insert(0, path)
+    for name in [name for name, module in sys.modules.items() if _shadows(name, module, folder)]:
+        for known in [known for known in sys.modules if known == name or known.startswith(name + ".")]:
+            del sys.modules[known]
+    if folder not in _FOLDERS:
+        _FOLDERS.append(folder)
+    importlib.invalidate_caches()
+
+
+def _shadows(name: str, module: ModuleType, folder: Path) -> bool:
+    """Whether a module came from another project's folder, while `folder` has one of its name."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return False
+    ways = [Path(*name.split(".")).with_suffix(".py"), Path(*name.split("."), "__init__.py")]
+    there = any(Path(file) == other / way for other in _FOLDERS if other != folder for way in ways)
+    return there and any((folder / way).is_file() for way in ways)
 
 
 def _imported(name: str, folder: Path) -> ModuleType:
@@ -345,7 +371,7 @@ def _imported(name: str, folder: Path) -> ModuleType:
 
 
 def _module_in(file: Path) -> ModuleType:
-    """The module in a file; imported once, and again only when another file of that name was imported before."""
+    """The module in a file; imported once, and again only when another file of that name was imported since."""
     if not file.is_file():
         known = [f.name for f in file.parent.glob("*.py")] if file.parent.is_dir() else []
         raise SpecError(f"file {file} doesn't exist; {nearest(file.name, known)}")
