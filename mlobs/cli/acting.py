@@ -320,6 +320,7 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     now: Now = None,
     definitions: Definitions = None,
+    json: Json = False,
 ) -> None:
     """Make an earlier version the champion again."""
     project = project_of(definitions)
@@ -328,10 +329,16 @@ def rollback(
     with project.open() as opened:
         if not yes:
             wanted = f"version {to}" if to else "the one before it"  # the alias may be gone, and this sets it again
-            typer.confirm(f"{chosen.name}: replace the champion by {wanted}?", abort=True)
-        version = opened.tracking.rollback(chosen.name, by=person(by), at=moment, reason=note, to=to)
-        opened.history.record_promotion(chosen.name, version.version, moment, person(by), note)
+            typer.confirm(f"{chosen.name}: replace the champion by {wanted}?", abort=True, err=json)
+        who = person(by)
+        opened.history.check_writable()
+        version = opened.tracking.rollback(chosen.name, by=who, at=moment, reason=note, to=to)
+        opened.history.record_promotion(chosen.name, version.version, moment, who, note)
         if version.window is not None:
             windows = list(version.window.split(chosen.features.cadence))
             opened.monitoring.pin_reference(chosen, version.version, windows, moment)
+    if json:
+        told = {"model": chosen.name, "champion": version.version, "training_data": version.window}
+        output.as_json(told | {"at": moment, "by": who, "note": note})
+        return
     output.say(f"{chosen.name}: version {version.version} is the champion; drift is measured against its training data")

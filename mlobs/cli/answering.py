@@ -10,7 +10,7 @@ from mlobs.cli import output
 from mlobs.cli.application import By, Definitions, Json, Note, Now, app, examples, now_of, person, project_of
 
 if TYPE_CHECKING:
-    from mlobs.history import History
+    from mlobs.history import Feedback, History
     from mlobs.incidents import Incident
     from mlobs.project import Project
     from mlobs.spec import Table
@@ -233,8 +233,8 @@ def mute(
             _show_mutes(history, json)
             return
         if revoke is not None:
-            gone = history.revoke_feedback(revoke, person(by), moment)
-            output.say(f"mute {gone.id} is revoked: {_scope(gone.scope)}")
+            gone = history.revoke_feedback(_mute_of(history, revoke).id, person(by), moment)
+            _muted(gone, f" is revoked: {_scope(gone.scope)}", json)
             return
         if table is None:
             raise SpecError("say which table to mute, or --list to see what is muted")
@@ -243,7 +243,8 @@ def mute(
         scope = _checked(project.table(table), field, metric, segment, check)
         begin = instant(start) if start else None
         number = history.add_feedback("mute", scope, person(by), moment, instant(until), note, begin)
-    output.say(f"mute {number}: {_scope(scope)}, until {until}")
+        made = _mute_of(history, number)
+    _muted(made, f": {_scope(scope)}, until {until}", json)
 
 
 def _checked(
@@ -265,17 +266,39 @@ def _checked(
     return {name: value for name, value in named.items() if value is not None}
 
 
+def _muted(mute: Feedback, said: str, json: bool) -> None:
+    """What became of a mute."""
+    if json:
+        output.as_json(_plain_mute(mute))
+    else:
+        output.say(f"mute {mute.id}{said}")
+
+
+def _mute_of(history: History, number: int) -> Feedback:
+    """The mute of that number, revoked or not.
+
+    Raises:
+        HistoryError: when there is none.
+    """
+    from mlobs.errors import HistoryError
+
+    for mute in history.feedback(kind="mute", revoked=True):
+        if mute.id == number:
+            return mute
+    raise HistoryError(f"there is no mute {number}; `mlobs mute --list` shows what is muted")
+
+
+def _plain_mute(mute: Feedback) -> dict[str, Any]:
+    told = {"id": mute.id, "scope": dict(mute.scope), "from": mute.start, "until": mute.until}
+    return told | {"by": mute.by, "note": mute.note, "revoked_by": mute.revoked_by}
+
+
 def _show_mutes(history: History, json: bool) -> None:
     from mlobs.report.wording import moment
 
     found = history.feedback(kind="mute")
     if json:
-        output.as_json(
-            [
-                {"id": f.id, "scope": dict(f.scope), "from": f.start, "until": f.until, "by": f.by, "note": f.note}
-                for f in found
-            ]
-        )
+        output.as_json([_plain_mute(f) for f in found])
     elif not found:
         output.say("nothing is muted")
     else:

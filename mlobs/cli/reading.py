@@ -295,7 +295,9 @@ def _profile(
 
 
 @app.command("explain-sql", rich_help_panel="Look", epilog=examples("mlobs explain-sql orders --window 2024-03-20"))
-def explain_sql(table: AnyTable, window: OneWindow = None, now: Now = None, definitions: Definitions = None) -> None:
+def explain_sql(
+    table: AnyTable, window: OneWindow = None, now: Now = None, definitions: Definitions = None, json: Json = False
+) -> None:
     """Print the SQL that a check of the table runs, in the warehouse's own dialect."""
     from mlobs.profiling import Reference, learn_reference
     from mlobs.profiling import explain_sql as explained
@@ -307,7 +309,12 @@ def explain_sql(table: AnyTable, window: OneWindow = None, now: Now = None, defi
         file = project.history_file()
         pinned = opened.history.reference(chosen.id) if file is None or file.exists() else None
         reference = Reference.from_bytes(pinned.payload) if pinned else learn_reference(opened.engine, chosen, [at])
-        output.say(explained(opened.engine, chosen, [at], reference))
+        sql = explained(opened.engine, chosen, [at], reference)
+        dialect = opened.engine.dialect
+    if json:
+        output.as_json({"table": chosen.id, "window": at, "dialect": dialect, "sql": sql})
+    else:
+        output.say(sql)
 
 
 @app.command(rich_help_panel="Look", epilog=examples("mlobs versions delivery_time"))

@@ -49,6 +49,7 @@ def init(
         list[str] | None, typer.Option(help="A feature field; repeat it. All columns if left out.")
     ] = None,
     start: Annotated[str, typer.Option(help="First day of history.")] = "2024-01-01",
+    json: Json = False,
 ) -> None:
     """Write a project: monitoring.py, definitions.py for Dagster, workspace.yaml and the setting in pyproject.toml.
 
@@ -84,13 +85,16 @@ def init(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            written = _write_new(folder / name, content)
-            output.say(f"{'wrote' if written else 'kept '} {folder / name}")
-        output.say(_set_project(folder / "pyproject.toml"))
+        done = {name: "wrote" if _write_new(folder / name, content) else "kept" for name, content in files.items()}
+        done["pyproject.toml"] = _set_project(folder / "pyproject.toml")
     except OSError as error:
         raise SpecError(f"{folder} can't be written: {error.strerror or error}; choose another folder") from error
     there = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    if json:
+        output.as_json({"files": [{"file": folder / name, "done": what} for name, what in done.items()]})
+        return
+    for name, what in done.items():
+        output.say(f"{what:<5} {folder / name}")
     output.say(f"next: {there}mlobs validate")
 
 
@@ -116,15 +120,14 @@ def _write_new(file: Path, content: str) -> bool:
 
 
 def _set_project(file: Path) -> str:
-    """Adds the project's name to pyproject.toml, keeping what is there."""
-    if not file.exists():
-        file.write_text(SETTING.lstrip(), encoding="utf-8")
-        return f"wrote {file}"
+    """Adds the project's name to pyproject.toml, keeping what is there; returns what was done."""
+    if _write_new(file, SETTING.lstrip()):
+        return "wrote"
     text = file.read_text(encoding="utf-8")
     if "[tool.mlobs]" in text:
-        return f"kept  {file}"
+        return "kept"
     file.write_text(text.rstrip("\n") + "\n" + SETTING, encoding="utf-8")
-    return f"added [tool.mlobs] to {file}"
+    return "added [tool.mlobs] to"
 
 
 @app.command(rich_help_panel="Begin", epilog=examples("mlobs doctor"))
@@ -244,14 +247,13 @@ def _project_findings(definitions: str | None) -> list[Finding]:
 
 def _history_detail(opened: Any) -> str:
     history = opened.history
-    file = opened.project.history_file()
-    if file is not None and not os.access(file, os.W_OK):
-        raise PermissionError(f"{file} is read-only: checks can't be remembered; change its permissions")
+    history.check_writable()
     return f"{len(history.verdicts(status='failed')):,} failed verdicts live"
 
 
 def _tracking_detail(opened: Any, project: Any) -> str:
     parts = []
+    opened.tracking.check_writable("log a training")
     for model in project.models:
         champion = opened.tracking.champion(model.name)
         parts.append(f"{model.name}: champion {champion.version}" if champion else f"{model.name}: no champion yet")
@@ -299,10 +301,13 @@ def demo(
     ),
     ui: Annotated[bool, typer.Option("--ui", help="Open Dagster on what was replayed there.")] = False,
     port: Annotated[int, typer.Option(help="Port of Dagster's UI.")] = 3000,
+    json: Json = False,
 ) -> None:
     """Replay JetBlue's 2013 through Dagster: faults, alerts, holds, retrainings, and a report at the end."""
     from mlobs.demo import command
 
     if ui:
         raise typer.Exit(command.ui(folder, port))
-    command.run(folder, until, days, output.console())
+    told = command.run(folder, until, days, output.console(stderr=json))
+    if json:
+        output.as_json(told)

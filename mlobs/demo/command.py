@@ -7,21 +7,23 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mlobs.demo import summary
-from mlobs.demo.replay import MARKER, last_day, replay
+from mlobs.demo.replay import MARKER, Result, last_day, replay
 from mlobs.errors import MlobsError, WarehouseError
 
 SPOKEN = 20
 """Where no bar can be drawn (a pipe, CI), a line is printed every so many days."""
 
 
-def run(output: Path, until: str | None, days: int | None, console: Console) -> None:
-    """Replay into `output` and say what happened.
+def run(output: Path, until: str | None, days: int | None, console: Console) -> dict[str, Any]:
+    """Replay into `output` and say what happened; returns the same for machines.
 
     Raises:
         MlobsError: bad dates, missing data, a folder that can't be used, or a replay that can't start.
@@ -41,6 +43,15 @@ def run(output: Path, until: str | None, days: int | None, console: Console) -> 
                 console.print(f"{done} of {of}: {what}")
 
         result = replay(output, last, progress=advance)
+    said = tell(result, console)
+    console.print(f"Took {result.seconds:.0f} s. Open the report in a browser: {said['report'][-1]}", soft_wrap=True)
+    console.print(f"The same history in Dagster's UI: [bold]{ui_hint(output)}[/bold]", soft_wrap=True)
+    gc.freeze()  # nothing to look through when the process ends
+    return said
+
+
+def tell(result: Result, console: Console) -> dict[str, Any]:
+    """Says what happened in a replay and writes its report; returns the same for machines."""
     with result.project.open() as opened:
         model = result.project.models[0]
         told = summary.events(result, opened.history)
@@ -55,9 +66,16 @@ def run(output: Path, until: str | None, days: int | None, console: Console) -> 
         f"Days on which the features alarmed: {counted['scripted']} scripted, {counted['error']} as data faults and"
         f" {counted['warn']} as changes on other days. Alerts sent: {len(result.messages)}."
     )
-    console.print(f"Took {result.seconds:.0f} s. Open the report in a browser: {pages[-1]}", soft_wrap=True)
-    console.print(f"The same history in Dagster's UI: [bold]{ui_hint(output)}[/bold]", soft_wrap=True)
-    gc.freeze()  # nothing to look through when the process ends
+    return {
+        "first": result.first,
+        "last": result.last,
+        "events": [asdict(event) for event in told],
+        "new_versions": [asdict(exchange) for exchange in swapped],
+        "alarm_days": {kind: counted[kind] for kind in ("scripted", "error", "warn")},
+        "messages": result.messages,
+        "report": pages,
+        "seconds": result.seconds,
+    }
 
 
 def _collect_rarely() -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy import exc as failures
 from sqlglot import exp
 
+from mlobs.addresses import shown, sign_in_password, without_secrets
 from mlobs.engines import statements
 from mlobs.engines.column_types import arrow_type
 from mlobs.engines.delivery import Delivery
@@ -77,6 +78,9 @@ def server_engine(url: str) -> ServerWarehouse:
     Raises:
         WarehouseError: the URL can't be read, the dialect is unknown, or the driver is missing.
     """
+    if sign_in_password(url):
+        raise WarehouseError(f"warehouse {shown(url)!r}: its password holds an @; write it as %40")
+    place = f"warehouse {shown(url)!r}"
     try:
         parsed = sqlalchemy.make_url(url)
     except (failures.ArgumentError, ValueError) as error:
@@ -92,8 +96,9 @@ def server_engine(url: str) -> ServerWarehouse:
     except (failures.NoSuchModuleError, ImportError) as error:
         raise WarehouseError(f"{name}: its driver is not installed; pip install '{_PACKAGES[dialect]}'") from error
     except (failures.ArgumentError, TypeError) as error:
-        raise WarehouseError(f"{_shown(parsed)}: the URL can't be used: {_first(error)}") from error
-    return ServerWarehouse(engine, dialect, _shown(parsed))
+        said = without_secrets(_first(error), url)
+        raise WarehouseError(f"{place}: the URL can't be used: {said}") from error
+    return ServerWarehouse(engine, dialect, place)
 
 
 class ServerWarehouse(Warehouse):
@@ -333,10 +338,6 @@ def _number(value: int) -> exp.Expression:
 def _snowflake_type(code: Any, precision: Any, scale: Any) -> str:
     name = _SNOWFLAKE_TYPES[int(code)] if isinstance(code, int) and code < len(_SNOWFLAKE_TYPES) else str(code)
     return f"NUMBER({precision},{scale})" if name == "NUMBER" and precision is not None else name
-
-
-def _shown(url: sqlalchemy.URL) -> str:
-    return f"warehouse {url.render_as_string(hide_password=True)!r}"
 
 
 def _first(error: BaseException | None) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from mlobs.addresses import shown, sign_in_password
 from mlobs.errors import HistoryError
 from mlobs.history.tables import SCHEMA_VERSION, schema
 from mlobs.history.upgrading import upgrade
@@ -43,7 +44,7 @@ class Database:
         self.url = _parsed(url)
         self.wait = wait
         self.kind = self.url.get_backend_name()
-        self.place = self.url.database if self.kind == "sqlite" else self.url.render_as_string(hide_password=True)
+        self.place = self.url.database if self.kind == "sqlite" else shown(url)
         self._in_memory = self.kind == "sqlite" and self.url.database in (None, "", ":memory:")
         self._one_at_a_time: AbstractContextManager[Any] = threading.RLock() if self._in_memory else nullcontext()
         if self.kind == "sqlite" and not self._in_memory:
@@ -167,8 +168,8 @@ class Database:
             "not a database": "the file is damaged or no history; move it away, and a new one is made",
             "malformed": "the file is damaged; restore a backup, or move it away, and a new one is made",
             "unable to open": "its folder can't be written; change its permissions, or choose another place",
-            "readonly": "it can't be written; change its permissions, or choose another place",
-            "read-only": "it can't be written; change its permissions, or choose another place",
+            "readonly": "it is read-only here; change its permissions, or choose another place",
+            "read-only": "it is read-only here; change its permissions, or choose another place",
             "full": "the disk is full; free some space",
             "no such table": "it lacks a table and may be another program's; point `history` at another database",
             "no such column": "it was made by another version of mlobs; move it away, and a new one is made",
@@ -206,6 +207,8 @@ def _begin(connection: Connection) -> None:
 
 def _parsed(url: str) -> URL:
     mend = "give 'sqlite:///history.db' or 'postgresql+psycopg://user:password@host/database'"
+    if sign_in_password(url):
+        raise HistoryError(f"history {shown(url)}: its password holds an @; write it as %40")
     try:
         parsed = make_url(url)
         parsed.get_dialect()

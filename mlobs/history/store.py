@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from sqlalchemy import false, update
+
 from mlobs.history.database import Database
 from mlobs.history.decided import Decided
 from mlobs.history.measured import Measured
+from mlobs.history.tables import schema
 
 
 class History(Measured, Decided):
@@ -36,6 +39,15 @@ class History(Measured, Decided):
 
     def __init__(self, url: str = "sqlite:///mlobs_history.db", *, wait: float = 30.0) -> None:
         self.database = Database(url, wait)
+
+    def check_writable(self) -> None:
+        """Writes nothing, as a write, before work is done whose outcome could not be remembered.
+
+        Raises:
+            HistoryError: when the database is read-only, or another process holds it too long.
+        """
+        with self.database.write("writable") as connection:
+            connection.execute(update(schema).where(false()).values(version=schema.c.version))
 
     def close(self) -> None:
         """Gives the connections back; an in-memory history is gone with it."""

@@ -58,9 +58,9 @@ class Deployment:
     """
 
     models: tuple[Model, ...]
-    warehouse: str
-    history_url: str
-    tracking_uri: str
+    warehouse: str = field(repr=False)  # addresses may hold passwords
+    history_url: str = field(repr=False)
+    tracking_uri: str = field(repr=False)
     clock: Clock = wall_clock
     routes: tuple[Route, ...] = ()
     report: str = ""

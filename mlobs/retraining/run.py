@@ -40,7 +40,10 @@ def retrain(
     Raises:
         TrainingError: the policy holds because of data faults, or the user's functions failed.
         DataError, WarehouseError, TrackingError: nothing to train on, or a store failed; the champion is untouched.
+        HistoryError, TrackingError: history or the MLflow store can't be written; said before anything is trained.
     """
+    monitoring.history.check_writable()
+    tracking.check_writable(f"log a training of model {model.name!r}")
     finish(monitoring, tracking, model, now)
     model = monitoring.settled(model, now, otherwise=model.features.cadence)
     if trigger == "shadow":

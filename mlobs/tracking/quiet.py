@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from mlobs.addresses import shown, without_secrets
 from mlobs.errors import TrackingError
 
 _SETTINGS = {
@@ -39,7 +39,7 @@ def speaking(uri: str, doing: str) -> Iterator[None]:
         if not _from_store(error):
             raise
         raise TrackingError(
-            f"can't {doing} in the MLflow store {_shown(uri)}: {_first_line(error)}; {_mend(error)}"
+            f"can't {doing} in the MLflow store {shown(uri)}: {without_secrets(_first_line(error), uri)}; {_mend(error)}"
         ) from error
 
 
@@ -85,12 +85,8 @@ def _mend(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def _shown(uri: str) -> str:
-    """The URI without a password."""
-    return re.sub(r"//([^/@:]+):[^@/]*@", r"//\1:***@", uri)
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    return next((line for line in lines if not line.startswith("(raised as a result of")), lines[0])[:300]
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
+from mlobs.addresses import shown, sign_in_password
 from mlobs.errors import TrackingError
 from mlobs.tracking import files, flavours
 from mlobs.tracking.quiet import speaking, sqlite_path
@@ -54,9 +56,13 @@ class Tracking:
     def client(self) -> MlflowClient:
         """MLflow's own client on this store."""
         path = sqlite_path(self.uri)
+        if sign_in_password(self.uri):
+            raise TrackingError(f"MLflow store {shown(self.uri)}: its password holds an @; write it as %40")
         with self._speaking("open"):
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
+            elif "://" in self.uri and not self.uri.startswith(("http", "file", "databricks")):
+                _reached(self.uri)
             from mlflow.tracking import MlflowClient
 
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -77,7 +83,7 @@ class Tracking:
         """
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "model"
-            with self._speaking(f"log the training of model {model!r}"):
+            with self._writing(f"log the training of model {model!r}"):
                 size = flavours.save(estimator, place, self.trusted)
                 if expectation is not None:
                     files.save_expectation(expectation, place)
@@ -138,7 +144,7 @@ class Tracking:
 
     def set_alias(self, version: Version, alias: str) -> None:
         """Point `alias` at a version; one write, so readers see the old or the new one."""
-        with self._speaking(f"set alias {alias!r} of model {version.model!r}"):
+        with self._writing(f"set alias {alias!r} of model {version.model!r}"):
             self.client.set_registered_model_alias(version.model, alias, version.version)
 
     def promote(self, version: Version, *, by: str, reason: str, at: datetime) -> Version:
@@ -146,7 +152,7 @@ class Tracking:
 
         The audit tags are written first and the alias last: the alias is what serves.
         """
-        with self._speaking(f"promote version {version.version} of model {version.model!r}"):
+        with self._writing(f"promote version {version.version} of model {version.model!r}"):
             before = self._alias(version.model, CHAMPION)
             notes = {"promoted_at": at.isoformat(), "promoted_by": by, "promoted_because": reason}
             if before is not None and before.version != version.version:
@@ -160,7 +166,7 @@ class Tracking:
 
     def refuse(self, version: Version, *, reason: str, at: datetime) -> Version:
         """Write down that a challenger was not promoted, and why; the champion is not touched."""
-        with self._speaking(f"refuse version {version.version} of model {version.model!r}"):
+        with self._writing(f"refuse version {version.version} of model {version.model!r}"):
             self._note(version, {"refused_at": at.isoformat(), "refused_because": reason}, reason)
             if CHALLENGER in self.version(version.model, version.version).aliases:
                 self.client.delete_registered_model_alias(version.model, CHALLENGER)
@@ -376,7 +382,30 @@ class Tracking:
             folder = path.parent.joinpath(*moved)
         return folder
 
+    def check_writable(self, doing: str = "write") -> None:
+        """Look whether versions can be written here, before work is done whose outcome could not be kept.
+
+        A server is asked when it is written to; a file and its folders are looked at.
+
+        Raises:
+            TrackingError: names what can't be written.
+        """
+        path = sqlite_path(self.uri)
+        if path is None:
+            return
+        places = [path, path.parent, path.parent / "mlartifacts"] if path.exists() else []
+        for place in places:
+            if place.exists() and not os.access(place, os.W_OK):
+                raise TrackingError(
+                    f"can't {doing} in the MLflow store {shown(self.uri)}: {place} is read-only;"
+                    " change its permissions, or choose another store"
+                )
+
     def _speaking(self, doing: str) -> AbstractContextManager[None]:
+        return speaking(self.uri, doing)
+
+    def _writing(self, doing: str) -> AbstractContextManager[None]:
+        self.check_writable(doing)
         return speaking(self.uri, doing)
 
 
@@ -387,3 +416,15 @@ def _safe(name: str) -> str:
 
 def _finite(value: float) -> bool:
     return value == value and abs(value) != float("inf")
+
+
+def _reached(uri: str) -> None:
+    """Connects to a database server once, to fail at once: MLflow itself tries ten times, over 100 seconds."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        with engine.connect():
+            pass
+    finally:
+        engine.dispose()

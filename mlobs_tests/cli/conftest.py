@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from mlobs.cli import app
 
-PROGRAM = "from mlobs.cli import app; app(prog_name='mlobs')"
+PROGRAM = "from mlobs.__main__ import main; main()"
 ROOT = Path(__file__).parents[2]
 
 

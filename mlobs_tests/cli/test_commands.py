@@ -88,6 +88,10 @@ def test_a_mute_is_listed_until_it_is_revoked(run, shop):
     assert listed["scope"] == {"table": "orders", "field": "pieces"}
     assert run(shop, "mute", "--revoke", str(listed["id"]), "--by", "ann").exit_code == 0
     assert run(shop, "mute", "--list").output == "nothing is muted\n"
+    made = json.loads(run(shop, "mute", "orders", "--until", "2024-05-01", "--by", "bob", "--json").stdout)
+    assert (made["scope"], made["by"], made["until"]) == ({"table": "orders"}, "bob", "2024-05-01T00:00:00+00:00")
+    gone = json.loads(run(shop, "mute", "--revoke", str(made["id"]), "--by", "ann", "--json").stdout)
+    assert (gone["id"], gone["revoked_by"]) == (made["id"], "ann")
 
 
 def test_profile_of_a_file_needs_no_project(run, tmp_path):
@@ -114,6 +118,13 @@ def test_explain_sql_prints_what_the_warehouse_can_run(run, shop):
     done = run(shop, "explain-sql", "orders", "--window", "2024-03-20")
     assert done.exit_code == 0
     assert all(sqlglot.parse(done.output, read="duckdb"))
+    told = json.loads(run(shop, "explain-sql", "orders", "--window", "2024-03-20", "--json").stdout)
+    assert told["sql"] + "\n" == done.output
+    assert (told["table"], told["dialect"], told["window"]["start"]) == (
+        "orders",
+        "duckdb",
+        "2024-03-20T00:00:00+00:00",
+    )
 
 
 def test_validate_finds_a_column_that_is_missing_and_names_the_nearest(run, shop, tmp_path):
@@ -198,7 +209,10 @@ def test_init_keeps_what_is_there(run, tmp_path):
     text = (tmp_path / "pyproject.toml").read_text()
     assert text.startswith('[project]\nname = "mine"\n')
     assert 'project = "monitoring:project"' in text
-    run(tmp_path, "init")
+    again = json.loads(run(tmp_path, "init", "--json").stdout)
+    assert {one["file"]: one["done"] for one in again["files"]} == dict.fromkeys(
+        ("monitoring.py", "definitions.py", "workspace.yaml", "pyproject.toml"), "kept"
+    )
     assert (tmp_path / "pyproject.toml").read_text() == text
 
 

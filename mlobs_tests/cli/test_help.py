@@ -29,6 +29,7 @@ def test_every_command_has_help_with_an_example(run, tmp_path, command):
     told = run(tmp_path, command, "--help")
     assert told.exit_code == 0
     assert f"mlobs {command}" in told.output.split("Example")[1]
+    assert "--json" in told.output
 
 
 def test_help_takes_little_time_and_imports_nothing_heavy(tmp_path):

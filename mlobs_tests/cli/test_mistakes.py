@@ -61,7 +61,7 @@ def test_a_project_that_fails_says_where(run, tmp_path, text, said):
         (("mute", "orders", "--check", "drifd", "--until", "2024-05-01"), "no check 'drifd'; did you mean 'drift'?"),
         (("mute", "orders"), "say until when: --until TIME"),
         (("ack", "999"), "there is no incident 999; open ones:"),
-        (("mute", "--revoke", "999"), "there is no feedback 999"),
+        (("mute", "--revoke", "999"), "there is no mute 999; `mlobs mute --list`"),
         (("profile", "missing.parquet"), "file missing.parquet doesn't exist"),
         (("demo", "--until", "2013-13-01"), "'2013-13-01' is no date"),
     ],

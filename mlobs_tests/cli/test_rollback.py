@@ -56,7 +56,9 @@ def test_a_version_is_rolled_back_and_back_again_by_one_command_each_with_who_an
     assert pinned is not None
     assert pinned.version == "1", "drift is measured against the data of the version that serves"
     told = ("--by", "ann", "--note", "mended", "--now", "2024-03-23")
-    assert run(trained, "rollback", "delivery_time", "--to", "2", "-y", *told).exit_code == 0
+    back = json.loads(run(trained, "rollback", "delivery_time", "--to", "2", "-y", "--json", *told).stdout)
+    assert (back["champion"], back["by"], back["note"]) == ("2", "ann", "mended")
+    assert back["training_data"]["start"] == "2024-02-01T00:00:00+00:00"
     with History(f"sqlite:///{trained / 'data' / 'history.db'}") as history:
         audit = [(p.version, p.by, p.reason) for p in history.promotions("delivery_time")]
     assert audit[2:] == [("1", "bob", "worse on weekends"), ("2", "ann", "mended")]

@@ -20,7 +20,7 @@ from mlobs.errors import SpecError, WarehouseError
 from mlobs.incidents import incidents
 from mlobs.metrics.accuracy import metrics
 from mlobs.states.accuracy import AccuracyState
-from mlobs.windows import DAY, Window, instant
+from mlobs.windows import Window, instant
 
 THROUGH = date(2013, 4, 12)
 """The day after the negative ages: blocked, held, alerted and recovered by then."""
@@ -108,14 +108,15 @@ def test_dagster_kept_partitions_checks_and_ticks(told: Result) -> None:
 
 
 def test_the_summary_and_the_report_come_out(told: Result, capsys: pytest.CaptureFixture[str]) -> None:
-    from mlobs.report import write
-
-    with told.project.open() as opened:
-        summary.show(Console(width=200), summary.events(told, opened.history), [], told)
-        pages = write(told.project.models, opened.history, told.project.report_folder, instant(THROUGH) + DAY)
+    said = command.tell(told, Console(width=200))
     printed = capsys.readouterr().out
     assert "two clocks disagreed upstream" in printed
+    pages = said["report"]
     assert all("minutes_since_weather_observation" in page.read_text() for page in pages if page.name != "index.html")
+    faults = [event["text"] for event in said["events"] if event["what"] == "fault"]
+    assert any("two clocks disagreed upstream" in text for text in faults)
+    assert said["messages"] == told.messages
+    assert said["alarm_days"]["scripted"] >= 1
 
 
 # Mistakes
@@ -174,7 +175,7 @@ def test_no_replay_to_open(tmp_path: Path) -> None:
 
 def test_mistakes_on_the_command_line_are_one_line_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    run = [sys.executable, "-c", "from mlobs.cli import app; app()", "demo", "--days", "1", "--output", str(tmp_path)]
+    run = [sys.executable, "-m", "mlobs", "demo", "--days", "1", "--output", str(tmp_path)]
     found = subprocess.run(run, capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert "won't empty" in found.stderr + found.stdout
