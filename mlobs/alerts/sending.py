@@ -113,13 +113,19 @@ class _Listener(logging.Handler):
 
 @contextmanager
 def _overheard() -> Iterator[list[str]]:
-    """Collects what Apprise says meanwhile, and keeps it from every other log handler."""
-    logger, listener = logging.getLogger("apprise"), _Listener()
-    before = logger.propagate, logger.handlers[:], logger.level
-    logger.propagate, logger.handlers = False, [listener]
-    logger.setLevel(logging.WARNING)
+    """Collects what Apprise says meanwhile, and keeps it and its HTTP library from every other log handler.
+
+    The library would write the path of each request, which holds the token of many channels, to a log that takes details.
+    """
+    listener = _Listener()
+    loggers = [logging.getLogger(name) for name in ("apprise", "urllib3", "urllib3.connectionpool")]
+    before = [(logger, logger.propagate, logger.handlers[:], logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.propagate, logger.handlers = False, [listener] if logger.name == "apprise" else [logging.NullHandler()]
+        logger.setLevel(logging.WARNING)
     try:
         yield listener.said
     finally:
-        logger.propagate, logger.handlers = before[0], before[1]
-        logger.setLevel(before[2])
+        for logger, propagate, handlers, level in before:
+            logger.propagate, logger.handlers = propagate, handlers
+            logger.setLevel(level)
