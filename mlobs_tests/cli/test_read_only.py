@@ -105,7 +105,7 @@ def test_doctor_names_what_can_be_written_no_more(still):
     assert status == 1
     assert states["warehouse"][0] == "ok"
     assert states["history"][0] == "broken"
-    assert "read-only" in states["history"][1]
+    assert "readonly database; it can't be written" in states["history"][1]
     assert "is not writable" in states["report folder"][1]
 
 
