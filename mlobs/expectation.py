@@ -6,8 +6,9 @@ learned is a scikit-learn estimator, kept beside the model without pickle.
 Binary, and multiclass with probabilities: confidence-based estimation. The probability is calibrated (beta calibration:
 Kull, Silva Filho and Flach 2017), and a calibrated probability is the chance of the outcome, from which every expected
 figure follows. One that is right for the rows of each probability is not yet right for each kind of rows among them, and
-is off when their mix shifts; so trees on the inputs correct what it leaves (a calibration of many subgroups stays right
-under any shift between them: Hébert-Johnson et al. 2018, Kim et al. 2022), if they do on rows that they haven't seen.
+is off when their mix shifts; so its level and slope vary with the inputs (a varying-coefficient model: Hastie and
+Tibshirani 1993). What is left is then uncorrelated with every input, at any probability, and a calibration of which that is
+true stays right when inputs shift along their scales (multiaccuracy: Kim, Ghorbani and Zou 2019, Kim et al. 2022).
 
 Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance, whose mean is that
 of the losses) learns the loss of a row from its inputs and the prediction. All of it holds while only the inputs shift;
@@ -29,16 +30,18 @@ from mlobs.spec import Model
 MIN_ROWS = 200
 """Rows below which one mean for all rows is learned: a model of so few losses would learn noise."""
 
-CORRECTION_LEAF = 200
-"""Rows that a subgroup must have to be corrected: the share of outcomes in so many is known to about .03, and learning
-with a rate of .1 takes a tenth of that at a time. Fewer rows than five such groups are not corrected."""
+EVENTS = 20
+"""Outcomes, and failures to come out, that each coefficient of a varying calibration must have; with fewer, the calibration is
+one for all inputs. Ten are the least at which a logistic regression is thought sound (Peduzzi et al. 1996)."""
 
-CORRECTION_ROWS = 50_000
-"""Newest rows that the correction is learned from; it takes seconds on so many, and more would hardly change it."""
+CALIBRATION_ROWS = 200_000
+"""Newest rows that a varying calibration is learned from: so many settle it, and take seconds."""
 
-UNSEEN = 0.3
-"""Newest part of the rows on which a correction must show that it lowers the log loss, by more than its standard error: where the
-probabilities are right already, what trees find in the rest is noise, and shifts with the inputs."""
+FAR = 4.0
+"""Standard deviations from the mean to which inputs count, and beyond which a calibration learned of others isn't stretched."""
+
+SURE = 10.0
+"""Log-odds to which the slope varies with the inputs; AUC bins end there too."""
 
 CLIP = 1e-9
 """Probabilities are clipped to [CLIP, 1 - CLIP] before their logarithm is taken."""
@@ -52,11 +55,12 @@ class Expectation:
     """What was learned of a model version's accuracy, as plain parts.
 
     Attributes:
-        kind: `constant` (one figure for all rows), `calibration` (of the probability alone), `subgroups` (a calibration
-            corrected by the inputs), `loss` (absolute errors) or `miss` (wrong labels).
+        kind: `constant` (one figure for all rows), `calibration` (of the probability alone), `varying` (a calibration whose
+            level and slope vary with the inputs), `loss` (absolute errors) or `miss` (wrong labels).
         value: the constant; the mean of what was learned from otherwise.
         estimator: of scikit-learn; None for a constant.
         numeric, named: input columns that are read as numbers and as categories.
+        encoder: of scikit-learn, makes numbers of about one size of the inputs for a varying calibration.
     """
 
     kind: str
@@ -64,14 +68,17 @@ class Expectation:
     estimator: Any = None
     numeric: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    encoder: Any = None
 
     def of(self, inputs: pd.DataFrame, predicted: Predicted) -> Array:
         """The expected absolute error, calibrated probability, or probability to be right, of each row; shape (n_rows,)."""
         if self.kind == "constant" or not len(predicted):
             return np.full(len(predicted), self.value, dtype=float)
-        if self.kind in ("calibration", "subgroups"):
+        if self.kind in ("calibration", "varying"):
             chance = np.asarray(predicted.confidence if predicted.probabilities else predicted.values, float)
-            said = _odds(chance) if self.kind == "calibration" else _with_odds(inputs, chance, self.numeric, self.named)
+            said = _odds(chance)
+            if self.kind == "varying":
+                said = _varying(said, self.encoder.transform(_read(inputs, self.numeric, self.named)))
             return np.asarray(self.estimator.predict_proba(said)[:, 1])
         frame = _inputs(inputs, predicted, self.numeric, self.named, labels=self.kind == "miss")
         loss = np.asarray(self.estimator.predict(frame))
@@ -107,54 +114,44 @@ def learn(model: Model, inputs: pd.DataFrame, actual: Any, predicted: Predicted)
 
 
 def _calibration(inputs: pd.DataFrame, chance: Array, hit: Array, rate: float) -> Expectation:
-    numeric, named = _columns(inputs)
-    plain = _beta().fit(_odds(chance), hit.astype(int))
-    calibration = Expectation("calibration", rate, plain, numeric, named)
-    if len(hit) < 5 * CORRECTION_LEAF or not (numeric or named):
-        return calibration
-    rows = slice(-CORRECTION_ROWS, None)
-    frame, chance, hit = (
-        _with_odds(inputs.iloc[rows], chance[rows], numeric, named),
-        chance[rows],
-        hit[rows].astype(int),
-    )
-    old, new = slice(None, int(len(hit) * (1 - UNSEEN))), slice(int(len(hit) * (1 - UNSEEN)), None)
-    if len(set(hit[old])) < 2:
-        return calibration
-    alone = _beta().fit(_odds(chance[old]), hit[old]).predict_proba(_odds(chance[new]))[:, 1]
-    corrected = _correction(numeric, named).fit(frame.iloc[old], hit[old]).predict_proba(frame.iloc[new])[:, 1]
-    gain = _log_loss(hit[new], alone) - _log_loss(hit[new], corrected)
-    if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
-        return calibration
-    return Expectation("subgroups", rate, _correction(numeric, named).fit(frame, hit), numeric, named)
-
-
-def _beta() -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=1e4)
+    hit, (numeric, named) = hit.astype(int), _columns(inputs)
+    newest = slice(-CALIBRATION_ROWS, None)
+    if numeric or named:
+        frame = _read(inputs.iloc[newest], numeric, named)
+        encoder = _standard(numeric, named).fit(frame)
+        design, known = _varying(_odds(chance[newest]), encoder.transform(frame)), hit[newest]
+        if min(known.sum(), len(known) - known.sum()) >= EVENTS * design.shape[1]:
+            learned = LogisticRegression(solver="newton-cholesky").fit(design, known)
+            return Expectation("varying", rate, learned, numeric, named, encoder)
+    return Expectation("calibration", rate, LogisticRegression(C=1e4).fit(_odds(chance), hit), numeric, named)
 
 
-def _correction(numeric: Sequence[str], named: Sequence[str]) -> Any:
-    """Boosting that starts from the calibration. Few small trees: what noise they add averages out over a window."""
+def _standard(numeric: Sequence[str], named: Sequence[str]) -> Any:
+    """Numbers with mean 0 and deviation 1, gaps at the median; categories by one column each, rare ones together."""
     from sklearn.compose import make_column_transformer
-    from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    last = len(numeric) + len(named)
-    alone = make_pipeline(make_column_transformer(("passthrough", [last, last + 1]), remainder="drop"), _beta())
-    trees = GradientBoostingClassifier(
-        init=alone, n_estimators=60, max_leaf_nodes=6, max_depth=None, min_samples_leaf=CORRECTION_LEAF, subsample=0.5,
-        random_state=0,
-    )  # fmt: skip
-    median = SimpleImputer(strategy="median", keep_empty_features=True)
-    return make_pipeline(_encoder(named), median, trees)
+    kinds = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=MIN_ROWS, max_categories=60, sparse_output=False
+    )
+    numbers = SimpleImputer(strategy="median", keep_empty_features=True)
+    scaled = make_column_transformer((numbers, list(numeric)), (kinds, list(named)))
+    return make_pipeline(scaled, StandardScaler())
 
 
-def _log_loss(hit: Array, chance: Array) -> Array:
-    """Of each row, in nats."""
-    return np.asarray(-np.log(np.clip(np.where(hit == 1, chance, 1 - chance), CLIP, 1.0)))
+def _varying(odds: Array, inputs: Array) -> Array:
+    """Log-odds, inputs, and inputs times log-odds; the first are so large that no penalty weighs on their coefficients.
+
+    Args:
+        odds: the features of beta calibration, of shape (n_rows, 2).
+        inputs: of shape (n_rows, n_inputs), standardised.
+    """
+    near = np.clip(inputs, -FAR, FAR)
+    return np.column_stack([100 * odds, near, near * np.clip(odds.sum(axis=1), -SURE, SURE)[:, None]])
 
 
 def _loss_model(kind: str, inputs: pd.DataFrame, said: Predicted, loss: Array, constant: float) -> Expectation:
@@ -196,22 +193,20 @@ def _odds(chance: Any) -> Array:
     return np.column_stack([np.log(p), -np.log1p(-p)])
 
 
-def _with_odds(inputs: pd.DataFrame, chance: Array, numeric: Sequence[str], named: Sequence[str]) -> pd.DataFrame:
-    """Inputs, and as the last two columns the features of beta calibration."""
-    first, second = _odds(chance).T
-    frame = _inputs(inputs, Predicted(chance, {}), numeric, named, labels=False).drop(columns="__prediction__")
-    return frame.assign(__odds__=first, __odds_against__=second)
-
-
 def _inputs(
     inputs: pd.DataFrame, predicted: Predicted, numeric: Sequence[str], named: Sequence[str], *, labels: bool
 ) -> pd.DataFrame:
-    """Inputs and prediction as the loss model reads them: numbers as double, everything else as text."""
+    """Inputs and prediction as the loss model reads them."""
+    values = predicted.values
+    said = values.astype(str).astype(object) if labels else values.astype("float64")
+    return _read(inputs, numeric, named).assign(__prediction__=said)
+
+
+def _read(inputs: pd.DataFrame, numeric: Sequence[str], named: Sequence[str]) -> pd.DataFrame:
+    """Inputs as they are learned from: numbers as double, everything else as text."""
     columns: dict[str, Any] = {}
     for name in numeric:
         columns[name] = pd.to_numeric(inputs[name]).astype("float64").to_numpy(na_value=np.nan).clip(-HUGE, HUGE)
     for name in named:
         columns[name] = inputs[name].astype("str").where(inputs[name].notna(), "").to_numpy(dtype=object)
-    values = predicted.values
-    columns["__prediction__"] = values.astype(str).astype(object) if labels else values.astype("float64")
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index=inputs.index)

@@ -157,7 +157,7 @@ def test_classes_with_and_without_probabilities(known: bool) -> None:
     made = Predicted(said, {"a": chance, "b": np.minimum(chance, 1 - chance)} if known else {})
     learned = learn(model_of("multiclass"), frame, truth, made)
     assert learned is not None
-    assert learned.kind == ("calibration" if known else "miss")
+    assert learned.kind == ("varying" if known else "miss")
     assert np.abs(learned.of(frame, made) - chance).mean() < 0.05
 
 
@@ -233,7 +233,7 @@ def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None
     assert learned is not None
     plain = learn(model_of("binary"), pd.DataFrame(index=range(20_000)), truth, Predicted(said, {}))
     assert plain is not None
-    assert (learned.kind, plain.kind) == ("subgroups", "calibration")
+    assert (learned.kind, plain.kind) == ("varying", "calibration")
     for share in (0.1, 0.5, 0.9):
         frame, truth, said = world(40_000, share, 2)
         realised = reference.roc_auc_score(truth, said)
@@ -248,17 +248,21 @@ def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None
         assert gaps[0] < 0.3 * gaps[1], (share, gaps)
 
 
-def test_a_calibration_that_is_right_few_rows_or_no_inputs_leave_it_as_it_is() -> None:
+def test_a_calibration_that_is_right_stays_so_and_few_outcomes_or_no_inputs_let_it_vary_with_none() -> None:
     generator = np.random.default_rng(3)
     said = generator.random(20_000)
     truth = (generator.random(20_000) < said).astype(float)
     noise = pd.DataFrame({name: generator.normal(0, 1, 20_000) for name in "abc"})
     right = learn(model_of("binary"), noise, truth, Predicted(said, {}))
     assert right is not None
-    assert right.kind == "calibration"
+    assert right.kind == "varying"
+    moved = noise + 0.5
+    for inputs in (noise, moved):
+        assert np.abs(right.of(inputs, Predicted(said, {})) - said).mean() < 0.01
     said, truth = said[:2000], truth[:2000]
     none = learn(model_of("binary"), pd.DataFrame(index=range(2000)), truth, Predicted(said, {}))
-    few = learn(model_of("binary"), pd.DataFrame({"x": said[:900]}), truth[:900], Predicted(said[:900], {}))
+    rare = (np.arange(2000) % 30 == 0).astype(float)  # 67 outcomes, and 20 for each of 4 coefficients are asked for
+    few = learn(model_of("binary"), pd.DataFrame({"x": said}), rare, Predicted(said, {}))
     assert none is not None
     assert few is not None
     assert (none.kind, few.kind) == ("calibration", "calibration")
@@ -273,6 +277,6 @@ def test_inputs_never_seen_missing_or_infinite_still_get_a_figure() -> None:
     for task, loss in (("binary", truth), ("regression", generator.exponential(1, 2000))):
         learned = learn(model_of(task), frame, loss, Predicted(said, {}))
         assert learned is not None
-        assert learned.kind in ("subgroups", "loss")
+        assert learned.kind in ("varying", "loss")
         found = learned.of(hostile, Predicted(np.array([0.0, 1.0, 0.5, 0.5]), {}))
         assert np.isfinite(found).all()

@@ -47,7 +47,7 @@ def training(at: datetime = APRIL, **changes: Any) -> Training:
         folds=[{"mae": 1.0, "r2": float("nan")}, {"mae": 2.0, "r2": 0.5}],
         importances={"hour of day": 0.7},
         fit_seconds=0.25,
-        cause="m:accuracy:2013-03-31",
+        cause=f"m:accuracy:{at - DAY:%Y-%m-%d}",
         reason="accuracy failed",
     )
     return replace(made, **changes)

@@ -1,9 +1,12 @@
 """How near do estimates without labels come to what labels say, where only the inputs shift?
 
-`python -m mlobs_tests.benchmarks.estimates [part of a world's name]` trains on 40 days of 1,000 rows (or as many as half of
-a table has), then predicts 40 windows of 5,000 rows whose inputs drift ever further, estimates each before its labels, lands
-the labels and scores. All as a deployment does it: DuckDB, the training run, predictions with their expected figures, one
-aggregate query a window. About half a minute of CPU a world.
+`python -m mlobs_tests.benchmarks.estimates [--seeds N] [part of a world's name]` trains on 40 days of 1,000 rows (or as many
+as half of a table has), then predicts 40 windows of 5,000 rows whose inputs drift ever further, estimates each before its
+labels, lands the labels and scores. All as a deployment does it: DuckDB, the training run, predictions with their expected
+figures, one aggregate query a window. About half a minute of CPU a world and seed.
+
+What one training has learned is off the same way in all windows, by chance more than by anything else: it takes several
+trainings (`--seeds`) to tell the method's error from one draw of the rows.
 
 `by chance` is the mean distance that a perfect estimate would have: 5,000 labels alone scatter so much around what is
 expected of them. `worlds.py` says which worlds were looked at when the estimates' constants were chosen.
@@ -11,7 +14,7 @@ expected of them. `worlds.py` says which worlds were looked at when the estimate
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -117,22 +120,29 @@ def distance(world: World, found: pd.DataFrame) -> pd.Series:
 
 def main() -> None:
     """Print each world's mean distance beside its goal and beside what chance alone makes of it."""
+    asked = argparse.ArgumentParser(prog="python -m mlobs_tests.benchmarks.estimates")
+    asked.add_argument("--seeds", type=int, default=1, help="trainings of each world, each on rows of its own")
+    asked.add_argument("words", nargs="*", help="parts of the names of the worlds to look at")
+    chosen = asked.parse_args()
     lines = []
     for world in worlds():
-        if not all(word in world.name for word in sys.argv[1:]):
+        if not all(word in world.name for word in chosen.words):
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            found = measured(world, Path(folder))
-        gap, (name, goal) = distance(world, found), GOALS[world.task]
-        first, last = found["realised"].iloc[0], found["realised"].iloc[-1]
+        runs = []
+        for seed in range(chosen.seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                runs.append(measured(world, Path(folder), seed=1_000_000 * seed))
+        gaps, (name, goal) = pd.DataFrame([distance(world, found) for found in runs]), GOALS[world.task]
+        realised = pd.concat(runs).groupby("shift")["realised"].mean()
         lines.append(
             {
                 "world": world.name,
                 "figure": name,
-                "realised": f"{first:.3f} to {last:.3f}",
-                "mean distance": round(float(gap.abs().mean()), 5),
-                "bias": round(float(gap.mean()), 5),
-                "by chance": round(float(found["standard error"].mean() * np.sqrt(2 / np.pi)), 5),
+                "realised": f"{realised.iloc[0]:.3f} to {realised.iloc[-1]:.3f}",
+                "mean distance": round(float(gaps.abs().to_numpy().mean()), 5),
+                "bias": round(float(gaps.to_numpy().mean()), 5),
+                "by training": ", ".join(f"{bias:+.4f}" for bias in gaps.mean(axis=1)),
+                "by chance": round(float(pd.concat(runs)["standard error"].mean() * np.sqrt(2 / np.pi)), 5),
                 "goal": goal,
                 "apart": "" if world.tuned else "yes",
             }

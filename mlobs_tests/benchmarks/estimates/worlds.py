@@ -136,7 +136,7 @@ def worlds() -> list[World]:
 
     names = ("a", "b", "c", "kind")
     found = [
-        World(f"drawn, {task}", task, names, boosted(task), lambda n, g, draw=draw: draw(n, 0.0, g), draw)
+        World(f"drawn, {task}", task, names, boosted(task), lambda n, g, draw=draw: draw(n, 0.0, g), draw, tuned=True)
         for task, draw in (("binary", drawn_binary), ("regression", drawn_regression))
     ]
     known, outcomes, pull = flights()
