@@ -189,7 +189,7 @@ def training(deployment: Deployment, model: Model) -> dg.AssetsDefinition:
                 deployment.now(),
                 trigger=tags.get(TRIGGER, "manual"),
                 reason=tags.get(REASON, ""),
-                cause=tags.get("dagster/run_key", context.run.run_id),
+                cause=tags.get("dagster/run_key") or context.run.root_run_id or context.run.run_id,
                 progress=context.log.info,
             )
         yield dg.MaterializeResult(asset_key=set_spec.key, metadata=training_set_metadata(outcome))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from mlobs.monitor import pin_note
 from mlobs.retraining.challenger import Outcome, train_and_decide
-from mlobs.retraining.shadow import conclude
+from mlobs.retraining.shadow import conclude, concluded, trained_on, watched
 from mlobs.spec import Model
+from mlobs.windows import instant
 
 if TYPE_CHECKING:
+    from mlobs.history import History, StoredVersion
     from mlobs.monitor import Monitoring
-    from mlobs.tracking import Tracking
+    from mlobs.tracking import Tracking, Version
 
 
 def retrain(
@@ -30,7 +32,8 @@ def retrain(
     """Train a challenger, promote or refuse it (`train_and_decide`), and pin the reference to a promoted version's data.
 
     Whoever asks has decided that it is time; only data faults are looked at once more, since data may have broken since.
-    A run killed before the alias moves leaves the champion as it was; what one killed later left undone is done first.
+    A run killed before the alias moves leaves the champion as it was; what one killed later left undone is done first. Run
+    again for the same cause, it takes up the version that was registered, and trains nothing if that is the champion by now.
 
     Args:
         trigger: what called for it (`Decision.trigger`); `reason` in words, `cause` its identity. `shadow` trains nothing, but
@@ -44,7 +47,10 @@ def retrain(
     """
     monitoring.history.check_writable()
     tracking.check_writable(f"log a training of model {model.name!r}")
-    finish(monitoring, tracking, model, now)
+    champion = finish(monitoring, tracking, model, now)
+    done = _done(monitoring.history, model, champion, trigger, cause) if champion else None
+    if done is not None:
+        return done
     model = monitoring.settled(model, now, otherwise=model.features.cadence)
     if trigger == "shadow":
         outcome = conclude(model, monitoring.engine, monitoring.history, tracking, now)
@@ -58,18 +64,36 @@ def retrain(
     return outcome
 
 
-def finish(monitoring: Monitoring, tracking: Tracking, model: Model, now: datetime) -> None:
-    """Make history and reference agree with the registry, whose champion serves.
+def _done(history: History, model: Model, champion: Version, trigger: str, cause: str) -> Outcome | None:
+    """The outcome of this very training or time in shadow, if a run that was killed has made its version the champion."""
+    stored = _known(history, champion)
+    if stored is None or "fingerprint" not in stored.info:
+        return None
+    trained = trigger != "shadow" and cause != "" and champion.tags.get("cause") == cause
+    confirmed = trigger == "shadow" and "won" in stored.info and watched(history, model) is None
+    if not (trained or confirmed):
+        return None
+    windows, training = trained_on(model, stored)
+    return Outcome(champion, True, stored.info["verdict"], training, windows)
+
+
+def _known(history: History, version: Version) -> StoredVersion | None:
+    return next((v for v in history.versions(version.model) if v.version == version.version), None)
+
+
+def finish(monitoring: Monitoring, tracking: Tracking, model: Model, now: datetime) -> Version | None:
+    """Make history and reference agree with the registry, whose champion serves; returns it, None when there is none.
 
     They differ when a run was killed between moving the alias and remembering it, or when somebody moved the alias by hand.
     """
     champion = tracking.champion(model.name)
     if champion is None:
-        return
+        return None
+    champion = tracking.settle(champion)
     history = monitoring.history
-    known = history.champion(model.name)
+    known, noted = history.champion(model.name), _noted(history, champion, now)
     if known is None or known.version != champion.version:
-        if champion.version not in {version.version for version in history.versions(model.name)}:
+        if _known(history, champion) is None:
             info = {"cv_error": champion.cv_error, "baseline": champion.baseline}
             if champion.window is not None:
                 info |= {
@@ -78,8 +102,26 @@ def finish(monitoring: Monitoring, tracking: Tracking, model: Model, now: dateti
                 }
             facts = {name: value for name, value in info.items() if value is not None}
             history.save_version(model.name, champion.version, champion.trained_at or now, facts)
-        history.record_promotion(model.name, champion.version, now, "mlobs", "found in the registry as the champion")
+        history.record_promotion(model.name, champion.version, *noted)
+    stored = _known(history, champion)
+    if stored is not None and stored.info.get("shadow"):
+        history.save_version(model.name, stored.version, stored.at, concluded(stored, True, noted[2], noted[0]))
     note = pin_note(model, champion.version)
     if champion.window is not None and all(pin.note != note for pin in history.references(model.features.id)):
         windows = list(champion.window.split(model.features.cadence))
         monitoring.pin_reference(model, champion.version, windows, now)
+    return champion
+
+
+def _noted(history: History, champion: Version, now: datetime) -> tuple[datetime, str, str]:
+    """When, by whom and why it was promoted: as the version's tags say, unless history knows of that promotion already.
+
+    Then somebody has moved the alias back to it by hand.
+    """
+    tags = champion.tags
+    if "promoted_at" in tags:
+        noted = instant(tags["promoted_at"]), tags["promoted_by"], tags["promoted_because"]
+        known = {(p.at, p.by, p.reason) for p in history.promotions(champion.model) if p.version == champion.version}
+        if noted not in known:
+            return noted
+    return now, "mlobs", "found in the registry as the champion"

@@ -7,7 +7,7 @@ windows are mature both versions are scored on them. Touches what a training tou
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlobs.errors import TrainingError
 from mlobs.metrics.accuracy import watched_error
@@ -55,8 +55,7 @@ def conclude(
         confirming=True,
     )
     verdict = f"{comparison.reason}, watched in shadow"
-    info = {**stored.info, "shadow": "", "promoted": comparison.promote, "verdict": verdict}
-    info |= {"won": stored.info["verdict"], "decided": now.isoformat()}
+    info = concluded(stored, comparison.promote, verdict, now)
     if comparison.promote:
         version = tracking.promote(version, by=by, reason=verdict, at=now)
         history.save_version(model.name, version.version, stored.at, info)
@@ -64,15 +63,22 @@ def conclude(
     else:
         version = tracking.refuse(version, reason=verdict, at=now)
         history.save_version(model.name, version.version, stored.at, info)
-    trained = Window(stored.info["window_start"], stored.info["window_end"])
-    left_out = set(stored.info["excluded"])
-    windows_trained = tuple(w for w in trained.split(model.features.cadence) if w.key not in left_out)
-    return Outcome(version, comparison.promote, verdict, _training(stored, trained), windows_trained, comparison)
+    windows_trained, training = trained_on(model, stored)
+    return Outcome(version, comparison.promote, verdict, training, windows_trained, comparison)
 
 
-def _training(stored: StoredVersion, trained: Window) -> Training:
+def concluded(stored: StoredVersion, promoted: bool, verdict: str, at: datetime) -> dict[str, Any]:
+    """What history remembers of a version when its time in shadow is over."""
+    won = {"won": stored.info["verdict"], "decided": at.isoformat()}
+    return {**stored.info, "shadow": "", "promoted": promoted, "verdict": verdict, **won}
+
+
+def trained_on(model: Model, stored: StoredVersion) -> tuple[tuple[Window, ...], Training]:
+    """The windows that a version was trained on, and its training, as history knows them."""
     info = stored.info
-    return Training(
+    trained = Window(info["window_start"], info["window_end"])
+    windows = tuple(w for w in trained.split(model.features.cadence) if w.key not in set(info["excluded"]))
+    return windows, Training(
         trained,
         info["fingerprint"],
         info["rows"],

@@ -22,6 +22,7 @@ from mlobs.tracking.records import TAG, Training, Version, audit_tags, changed, 
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
     from mlobs.expectation import Expectation
@@ -77,6 +78,8 @@ class Tracking:
         Beside the estimator lies what was learned of its accuracy (`expectation.py`), if anything.
 
         The version appears only when the run is complete; a run that is killed before leaves neither version nor alias.
+        Logged again for the same cause, from the same data with the same parameters, what was complete is taken up and what
+        a killed process left running is closed: a cause has one run and one version, however often it is begun.
 
         Raises:
             TrackingError: the store refused, or the estimator can't be saved without pickle.
@@ -90,14 +93,31 @@ class Tracking:
                 return self._log(model, place, size, training, type(estimator).__name__)
 
     def _log(self, model: str, place: Path, size: int, training: Training, kind: str) -> Version:
-        from mlflow.entities import Metric, Param, RunTag
-        from mlflow.exceptions import MlflowException
+        params = {"estimator": kind, **training.params}
+        logged = {_safe(name): str(value)[:6000] for name, value in params.items()}
+        run = self._complete(model, training, logged) or self._logged_now(model, place, size, training, logged)
+        return self._register(model, run, training)
 
-        tags = audit_tags(training)
+    def _complete(self, model: str, training: Training, params: Mapping[str, str]) -> Run | None:
+        """The finished run of this very training, if a process was killed after it; runs it left open are closed."""
+        if not training.cause:
+            return None
+        found = self.client.search_runs([self._experiment(model)], order_by=["attributes.start_time DESC"])
+        for run in [r for r in found if r.data.tags.get(f"{TAG}cause") == training.cause]:
+            if run.info.status == "RUNNING":
+                self.client.set_terminated(run.info.run_id, "KILLED")
+            same = run.data.tags.get(f"{TAG}fingerprint") == training.fingerprint and run.data.params == params
+            if run.info.status == "FINISHED" and same:
+                return run
+        return None
+
+    def _logged_now(self, model: str, place: Path, size: int, training: Training, params: Mapping[str, str]) -> Run:
+        from mlflow.entities import Metric, Param, RunTag
+
         run = self.client.create_run(
             self._experiment(model),
             run_name=f"{model} until {training.window.end:%Y-%m-%d}",
-            tags={"mlflow.source.name": "mlobs"},
+            tags={"mlflow.source.name": "mlobs", f"{TAG}cause": training.cause},
         )
         run_id, stamp = run.info.run_id, run.info.start_time
         try:
@@ -117,12 +137,12 @@ class Tracking:
                 for name, value in fold.items()
                 if _finite(value)
             ]
-            params = {"estimator": kind, **training.params}
+            tags = {**audit_tags(training), **environment()}
             self.client.log_batch(
                 run_id,
                 metrics=logged,
-                params=[Param(_safe(name), str(value)[:6000]) for name, value in params.items()],
-                tags=[RunTag(TAG + name, value) for name, value in {**tags, **environment()}.items()],
+                params=[Param(name, value) for name, value in params.items()],
+                tags=[RunTag(TAG + name, value) for name, value in tags.items()],
             )
             self.client.log_artifacts(run_id, str(place), "model")
             self.client.set_terminated(run_id, "FINISHED")
@@ -130,14 +150,29 @@ class Tracking:
             with contextlib.suppress(Exception):
                 self.client.set_terminated(run_id, "FAILED")
             raise
+        return run
+
+    def _register(self, model: str, run: Run, training: Training) -> Version:
+        """The run's version, made if it has none, with alias `challenger`."""
+        from mlflow.exceptions import MlflowException
+
+        run_id = run.info.run_id
         try:
             self.client.create_registered_model(model)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{run.info.artifact_uri}/model"
-        made = self.client.create_model_version(
-            model, source, run_id, tags={TAG + n: v for n, v in tags.items()}, description=training.reason or None
+        known = self.client.search_model_versions(f"run_id = '{run_id}'")
+        made = (
+            known[0]
+            if known
+            else self.client.create_model_version(
+                model,
+                f"{run.info.artifact_uri}/model",
+                run_id,
+                tags={TAG + name: value for name, value in audit_tags(training).items()},
+                description=training.reason or None,
+            )
         )
         self.client.set_registered_model_alias(model, CHALLENGER, made.version)
         return self.version(model, str(made.version))
@@ -159,10 +194,19 @@ class Tracking:
                 notes["replaced"] = before.version
             self._note(version, notes, reason)
             self.client.set_registered_model_alias(version.model, CHAMPION, version.version)
-            self.client.set_registered_model_tag(version.model, f"{TAG}champion", version.version)
-            if CHALLENGER in self.version(version.model, version.version).aliases:
-                self.client.delete_registered_model_alias(version.model, CHALLENGER)
-            return self.version(version.model, version.version)
+            return self.settle(version)
+
+    def settle(self, champion: Version) -> Version:
+        """What follows when the alias has moved: the registry remembers who is champion, which is challenger no more.
+
+        A process that is killed behind the alias leaves it undone; done again, it changes nothing.
+        """
+        with self._speaking(f"settle version {champion.version} of model {champion.model!r}"):
+            if self._known_champion(champion.model) != champion.version:
+                self.client.set_registered_model_tag(champion.model, f"{TAG}champion", champion.version)
+            if CHALLENGER in self.version(champion.model, champion.version).aliases:
+                self.client.delete_registered_model_alias(champion.model, CHALLENGER)
+            return self.version(champion.model, champion.version)
 
     def refuse(self, version: Version, *, reason: str, at: datetime) -> Version:
         """Write down that a challenger was not promoted, and why; the champion is not touched."""

@@ -25,7 +25,7 @@ from mlobs.errors import TrackingError
 from mlobs.expectation import learn
 from mlobs.predictions import Predicted
 from mlobs.tracking import Tracking, Training, Version
-from mlobs.windows import Window, instant
+from mlobs.windows import DAY, Window, instant
 from mlobs_tests.accuracy.declared import model_of
 
 APRIL, MAY, JUNE = instant("2013-04-01"), instant("2013-05-01"), instant("2013-06-01")
@@ -115,7 +115,7 @@ def test_what_is_expected_of_its_accuracy_comes_back_as_it_was(tracking: Trackin
     assert learned is not None
     loaded = tracking.load_expectation(tracking.log_training("m", linear(), training(), learned))
     assert loaded is not None
-    assert loaded.kind == {"binary": "subgroups", "regression": "loss"}[task]
+    assert loaded.kind == {"binary": "varying", "regression": "loss"}[task]
     assert np.array_equal(loaded.of(frame, said), learned.of(frame, said))
 
 
@@ -321,3 +321,16 @@ def test_a_run_that_breaks_at_any_step_leaves_the_champion_and_can_be_run_again(
     assert champion.version == "1"
     again = promoted(tracking, MAY)
     assert again.aliases == ("champion",)
+
+
+def test_a_cause_has_one_run_and_one_version_however_often_it_is_begun(tracking: Tracking) -> None:
+    first = tracking.log_training("m", linear(), training())
+    left_open = tracking.client.create_run(
+        tracking.client.get_run(first.run_id).info.experiment_id, tags={"mlobs.cause": training().cause}
+    )
+    again = tracking.log_training("m", linear(), training())
+    assert (again.version, again.run_id, again.aliases) == ("1", first.run_id, ("challenger",))
+    assert tracking.client.get_run(left_open.info.run_id).info.status == "KILLED"
+    for other in ({"fingerprint": "def"}, {"params": {"depth": 4}}, {"cause": ""}, {"cause": ""}):
+        tracking.log_training("m", linear(), training(**other))
+    assert [version.version for version in tracking.versions("m")] == ["1", "2", "3", "4", "5"]
