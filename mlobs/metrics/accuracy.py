@@ -225,7 +225,7 @@ def metrics(state: AccuracyState) -> dict[str, float]:
     Regression: `mae`, `rmse`, `bias` (mean of prediction - actual), `mape` (rows with actual != 0), `wape`
     (sum |error| / sum |actual|), `r2`, `median_abs_error` and `p90_abs_error` (binned, within 4.5%), `naive_mae`, `skill`.
     Binary: `accuracy`, `error_rate`, `precision`, `recall`, `f1` (at .5), `log_loss` (natural log), `brier`, `roc_auc`,
-    `roc_auc_bound` (largest possible error of the binned value), `pr_auc` (average precision, binned),
+    `pr_auc` (average precision), `roc_auc_bound` and `pr_auc_bound` (the largest error that binning can have made of each),
     `calibration_error` (expected, 10 bins), `naive_log_loss`, `skill`.
     Multiclass: `accuracy`, `error_rate`, `macro_f1`, `weighted_f1`, `log_loss` (where probabilities are stored),
     `naive_error_rate`, `skill`.
@@ -266,7 +266,7 @@ def estimated(state: AccuracyState) -> dict[str, float]:
         "log_loss": state["expected_log_loss"] / rows,
         "brier": state["expected_squared_error"] / rows,
         "roc_auc": _area(count - hits, hits)[0],
-        "pr_auc": _average_precision(count - hits, hits),
+        "pr_auc": _average_precision(count - hits, hits)[0],
     }
 
 
@@ -379,7 +379,7 @@ def _multiclass(state: AccuracyState) -> dict[str, float]:
 def _binary(state: AccuracyState) -> dict[str, float]:
     tp, fp = state["true_positives"], state["false_positives"]
     precision, recall = _ratio(tp, tp + fp), _ratio(tp, state["positives"])
-    auc, bound = roc_auc(state)
+    (auc, bound), (average, average_bound) = roc_auc(state), average_precision(state)
     return {
         "accuracy": 1.0 - error(state, "error_rate"),
         "error_rate": error(state, "error_rate"),
@@ -390,7 +390,8 @@ def _binary(state: AccuracyState) -> dict[str, float]:
         "brier": error(state, "brier"),
         "roc_auc": auc,
         "roc_auc_bound": bound,
-        "pr_auc": average_precision(state),
+        "pr_auc": average,
+        "pr_auc_bound": average_bound,
         "calibration_error": calibration_error(state),
         "naive_log_loss": naive_error(state, "log_loss"),
         "skill": skill(state, "log_loss"),
@@ -425,17 +426,29 @@ def _area(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
     return float((positives * below).sum() + ties / 2) / pairs, ties / 2 / pairs
 
 
-def average_precision(state: AccuracyState) -> float:
-    """Average precision (sum of precision over steps of recall), each bin being one threshold; NaN without positives."""
+def average_precision(state: AccuracyState) -> tuple[float, float]:
+    """Average precision (sum of precision over steps of recall), each bin being one threshold; NaN without positives.
+
+    And the largest error that binning can have made: nothing is known of the order inside a bin. The exact value is highest
+    when its positives come first and are all alike, and lowest when they come last, one after the other.
+    """
     _, negatives, positives, _ = _by_bin(state)
     return _average_precision(negatives, positives)
 
 
-def _average_precision(negatives: np.ndarray, positives: np.ndarray) -> float:
+def _average_precision(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
     if not len(positives) or not positives.sum():
-        return math.nan
-    hits, rows = np.cumsum(positives[::-1]), np.cumsum((positives + negatives)[::-1])
-    return float((positives[::-1] * hits / rows).sum() / positives.sum())
+        return math.nan, math.nan
+    from scipy.special import digamma
+
+    new, wrong = positives[::-1], np.cumsum(negatives[::-1])
+    hits = np.cumsum(new)
+    value = new * hits / np.maximum(hits + wrong, 1e-300)
+    high = new * hits / np.maximum(hits + wrong - negatives[::-1], 1e-300)
+    # sum of (h + i) / (h + w + i) for i = 1 ... new, with h hits before the bin and w wrong ones with it
+    low = new - wrong * (digamma(hits + wrong + 1) - digamma(hits - new + wrong + 1))
+    total = new.sum()
+    return float(value.sum() / total), float(max((high - value).sum(), (value - low).sum()) / total)
 
 
 def calibration_error(state: AccuracyState, bins: int = 10) -> float:

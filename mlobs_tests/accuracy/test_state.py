@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as reference
 
 from mlobs.errors import ProfileError
 from mlobs.metrics.accuracy import abs_error_quantile, metrics
@@ -98,3 +99,17 @@ def test_quantiles_of_the_absolute_error_within_the_stated_bound(
 ) -> None:
     found = abs_error_quantile(AccuracyState.of_rows("regression", np.zeros(len(errors)), errors), q)
     assert found == pytest.approx(expected, rel=0.0445, nan_ok=True)
+
+
+@pytest.mark.parametrize("rows", [3, 30, 3000])
+@pytest.mark.parametrize("bins", [1, 2, 40])
+def test_areas_lie_within_the_stated_bounds_of_their_binning(rows: int, bins: int) -> None:
+    """Probabilities that crowd into few bins, in whatever order inside them: the hardest case for a binned area."""
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        odds = generator.integers(0, bins, rows) / 20 + generator.choice([0.0, 0.01, 0.02, 0.03], rows)
+        p, y = 1 / (1 + np.exp(-odds)), (generator.random(rows) < 0.3).astype(int)
+        y[:2] = 0, 1
+        found = metrics(AccuracyState.of_rows("binary", y, p))
+        assert abs(found["roc_auc"] - reference.roc_auc_score(y, p)) <= found["roc_auc_bound"] + 1e-12
+        assert abs(found["pr_auc"] - reference.average_precision_score(y, p)) <= found["pr_auc_bound"] + 1e-12
