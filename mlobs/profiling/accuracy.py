@@ -334,9 +334,9 @@ class _Columns:
         self._need(model, "actuals", (*model.actuals.keys, model.actuals.time, model.actual))
         if self.segments:
             self._need(model, "features", (*model.features.keys, *self.segments))
-        self._usable(model, "predictions", model.prediction, {"regression": ("numeric",), "binary": ("numeric",)})
-        labels = {"regression": ("numeric",), "binary": ("numeric", "boolean")}
-        self._usable(model, "actuals", model.actual, labels)
+        guesses = {"regression": ("numeric",), "binary": ("numeric",)}
+        need_type(engine, model, "predictions", model.prediction, self.types["predictions"], guesses)
+        need_type(engine, model, "actuals", model.actual, self.types["actuals"], LABELS)
 
     def _need(self, model: Model, role: str, names: Sequence[str]) -> None:
         for name in names:
@@ -346,18 +346,34 @@ class _Columns:
                     f" that accuracy is measured from; {nearest(name, self.types[role])}"
                 )
 
-    def _usable(self, model: Model, role: str, name: str, allowed: Mapping[str, tuple[str, ...]]) -> None:
-        kind = self.kinds[role].get(name)
-        if model.task in allowed and kind not in allowed[model.task]:
-            raise DataError(
-                f"model {model.name!r}: column {name!r} of {role} table {model.tables[role].id!r} is"
-                f" {self.types[role][name]}, and a {model.task} model needs {' or '.join(allowed[model.task])} values there:"
-                " correct the delivery or cast the column"
-            )
-
     def moment(self, role: str, table: Table, value: datetime) -> exp.Expr:
         """A timestamp literal that compares with the table's time column, whether it carries a zone or not."""
         return self.forms.moment(value, self.types[role][table.time])
+
+
+LABELS = {"regression": ("numeric",), "binary": ("numeric", "boolean")}
+"""Kinds of column that labels of a task may lie in; any for `multiclass`."""
+
+
+def need_type(
+    engine: Engine, model: Model, role: str, name: str, types: Mapping[str, str], allowed: Mapping[str, tuple[str, ...]]
+) -> None:
+    """See that a column is of a kind that the model's task allows.
+
+    Args:
+        types: the columns of the model's table in that role, with their types in the engine's words.
+
+    Raises:
+        DataError: it isn't.
+    """
+    from mlobs.engines.column_types import kind_of
+
+    if model.task in allowed and kind_of(types[name], engine.dialect) not in allowed[model.task]:
+        raise DataError(
+            f"model {model.name!r}: column {name!r} of {role} table {model.tables[role].id!r} is {types[name]}, and a"
+            f" {model.task} model needs {' or '.join(allowed[model.task])} values there: correct the delivery or cast the"
+            " column"
+        )
 
 
 def column(name: str, table: str) -> exp.Column:

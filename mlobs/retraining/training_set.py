@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from sqlglot import exp
 
 from mlobs.errors import DataError, nearest
-from mlobs.profiling.accuracy import column, joined_on_keys, table_as
+from mlobs.profiling.accuracy import LABELS, column, joined_on_keys, need_type, table_as
 from mlobs.spec import Model
 from mlobs.windows import DAY, Window, instant
 
@@ -83,7 +84,8 @@ def build(
 
     Point in time: only windows whose labels are mature at `until`; no row of features or actuals that carries a later
     time; no features newer than the label they are joined with. Of several labels of one key the newest known counts,
-    of several feature rows the newest. Rows without a known label are left out.
+    of several feature rows the newest. Rows without a usable label are left out: none is known, it is infinite, or it is
+    neither 0 nor 1 where the task is `binary`. Their number is part of the accuracy of their window, which says so.
 
     Args:
         until: data time of the training.
@@ -91,7 +93,7 @@ def build(
         since: first instant; None means `retraining.history` before the end, or all.
 
     Raises:
-        DataError: a column is missing, or no labelled row is left.
+        DataError: a column is missing, labels are of a type that the task can't have, or no labelled row is left.
         WarehouseError: a table is missing or the warehouse refused.
     """
     from mlobs.engines import Source
@@ -102,9 +104,11 @@ def build(
     start = instant(since) if since else (end - policy.history if policy and policy.history else None)
     types = {role: engine.columns(Source.table(model.tables[role].path)) for role in ("features", "actuals")}
     _need(model, types)
+    need_type(engine, model, "actuals", model.actual, types["actuals"], LABELS)
     query = _query(engine, model, types, start, end, until, excluded)
     frame = engine.run(query).to_pandas()
     frame[TIME] = pd.to_datetime(frame[TIME], utc=True)
+    frame = frame[_usable(model, frame[model.actual])].reset_index(drop=True)
     if frame.empty:
         before = f" since {start:%Y-%m-%d}" if start else ""
         raise DataError(
@@ -118,6 +122,14 @@ def build(
     left_out = tuple(sorted(w for w in excluded if w.overlaps(window)))
     digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()[:16]
     return TrainingSet(frame, window, left_out, digest, model.features.cadence)
+
+
+def _usable(model: Model, actual: pd.Series) -> np.ndarray:
+    """For each label whether the task can have it, as the accuracy query decides it."""
+    if model.task == "multiclass":
+        return actual.notna().to_numpy()
+    numbers = actual.astype("float64").to_numpy(na_value=np.nan)
+    return np.isin(numbers, (0.0, 1.0)) if model.task == "binary" else np.isfinite(numbers)
 
 
 def _need(model: Model, types: dict[str, dict[str, str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,32 @@ def test_rows_without_a_label_are_left_out(engine: Engine) -> None:
     actuals.loc[:99, "delay"] = np.nan
     land(engine, model, features, actuals)
     assert len(build(engine, model, UNTIL).frame) == 9 * ROWS - 100
+
+
+@pytest.mark.parametrize(
+    ("task", "label"), [("regression", np.inf), ("regression", np.nan), ("binary", 2.0), ("binary", 0.5)]
+)
+def test_labels_that_the_task_can_not_have_are_left_out(engine: Engine, task: Any, label: float) -> None:
+    features, actuals = rows(9)
+    if task == "binary":
+        actuals["delay"] = (actuals["delay"] > 20).astype(float)
+    actuals.loc[:99, "delay"] = label
+    model = replace(declared(), task=task)
+    land(engine, model, features, actuals)
+    frame = build(engine, model, UNTIL).frame
+    assert len(frame) == 9 * ROWS - 100
+    assert frame.index.equals(pd.RangeIndex(len(frame)))
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_labels_of_the_wrong_type_are_named(engine: Engine, task: Any) -> None:
+    features, actuals = rows(9)
+    model = replace(declared(), task=task)
+    land(engine, model, features, actuals.assign(delay=actuals["delay"].astype(str)))
+    with pytest.raises(
+        DataError, match=f"column 'delay' of actuals table 'actuals' is .*, and a {task} model needs numeric"
+    ):
+        build(engine, model, UNTIL)
 
 
 def test_nothing_to_train_on_is_said_with_a_mend(engine: Engine) -> None:
