@@ -22,7 +22,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("width", "scheme", "touch"), [(1280, "light", False), (390, "dark", True)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "touch"), [(1280, False), (390, True)])
 def test_all_plots_are_drawn_without_a_complaint_or_a_request(
     written: Path, tmp_path: Path, width: int, scheme: str, touch: bool
 ) -> None:
