@@ -61,8 +61,9 @@ class Budget:
 
     def __init__(self, per_window: float) -> None:
         self.per_window = per_window
-        self.maxima: list[Floats] = []
-        self.spent: list[Mask] = []
+        self.windows = 0
+        self.maxima: Floats = np.zeros((0, len(FAMILIES)))
+        self.spent: Mask = np.zeros((0, len(FAMILIES)), bool)
         self._limits: Floats | None = None
 
     def limits(self) -> Floats:
@@ -72,12 +73,12 @@ class Budget:
         return self._limits
 
     def _start(self) -> float:
-        return 1.0 + (START / (len(self.maxima) + 1.0)) ** 2
+        return 1.0 + (START / (self.windows + 1.0)) ** 2
 
     def _learned(self) -> Floats:
-        if not self.maxima:
+        if not self.windows:
             return np.full(len(FAMILIES), NOMINAL)
-        past, spent = np.array(self.maxima[-SPAN:]), np.array(self.spent[-SPAN:])
+        past, spent = self.maxima, self.spent
         calm = (spent.sum(axis=1) < INCIDENT) & np.isfinite(past).any(axis=1)
         past, spent = past[calm], spent[calm]
         limits = np.full((len(SPEND), len(FAMILIES)), NOMINAL)
@@ -101,10 +102,9 @@ class Budget:
     def feedback(self) -> Floats:
         """Factor on the limits of each family: above 1 when more alarms were spent in the newest windows than the budget
         allows, by all families or by this one."""
-        if not self.spent:
+        if not self.windows:
             return np.ones(len(FAMILIES))
-        spent = np.array(self.spent[-SPAN:])
-        spent = spent[spent.sum(axis=1) < INCIDENT]
+        spent = self.spent[self.spent.sum(axis=1) < INCIDENT]
         allowed = self.per_window * len(spent)
         surplus = (float(spent.any(axis=1).sum()) - allowed) / math.sqrt(allowed + 1.0)
         own = allowed * np.array(SHARE_OF_BUDGET)
@@ -113,18 +113,18 @@ class Budget:
 
     def novelty_feedback(self) -> float:
         """Factor on the threshold of plausible never-seen events: above 1 when they spend more than their part."""
-        if not self.spent:
+        if not self.windows:
             return 1.0
-        spent = np.array(self.spent[-SPAN:])
-        own = NOVELTY_PART * self.per_window * len(spent)
-        surplus = (float(spent[:, NOVELTY].sum()) - own) / math.sqrt(own + 1.0)
+        own = NOVELTY_PART * self.per_window * len(self.spent)
+        surplus = (float(self.spent[:, NOVELTY].sum()) - own) / math.sqrt(own + 1.0)
         return float(np.clip(1.0 + NOVELTY_GAIN * surplus, 1.0, NOVELTY_MOST))
 
     def record(self, maxima: Floats, spent: Mask) -> None:
         """Remember a window: the largest excess by family among what passed (NaN without metrics), and which families
         alarmed; a window in which `INCIDENT` of them did teaches nothing."""
-        self.maxima.append(maxima)
-        self.spent.append(spent)
+        self.windows += 1
+        self.maxima = np.concatenate([self.maxima[1 - SPAN :], maxima[None]])
+        self.spent = np.concatenate([self.spent[1 - SPAN :], spent[None]])
         self._limits = None
 
 

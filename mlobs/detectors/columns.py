@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlobs.detectors.families import ONE_SIDED, OPEN_ENDED, RESIDUALS, SLACK, TRENDED, VALUES, family_of
+from mlobs.detectors.families import GIVEN_ROWS, ONE_SIDED, OPEN_ENDED, RESIDUALS, SLACK, TRENDED, VALUES, family_of
 from mlobs.detectors.novelty import DEFAULT_PRIOR, LEARNED_ONCE, PRIORS
 from mlobs.detectors.series import KINDS, Key
+from mlobs.metrics.field_health import SHARES
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -33,13 +35,16 @@ class Columns:
         values: distinct values that the field must usually show for this metric to say something; see `families.VALUES`.
         near: column of the outer quantile (5% or 95%) on the side of an extreme, -1 where there is none.
         open_ended: events in `families.OPEN_ENDED`.
+        levels: known values of the field of such an event; 0 where they are as many as shares are measured of, or more.
         once: events that are learned after their first alert, since they mostly stay (a new category).
         upper: extremes that are maxima; the others are minima.
         part: shares and rows of a category or segment, which are 0 where it is missing.
         slack: values up to which a metric doesn't fail, whatever is usual; see `families.SLACK`.
         rising: metrics of which only a rise is bad.
         nulls, varied: null rates, and numbers of distinct values.
+        given: counts that are judged given the number of rows; see `families.GIVEN_ROWS`.
         volume: the table's rows.
+        residual_mean: mean residuals of relations.
         trended: metrics whose slow drift is watched.
         free: levels and spreads that are judged only where they vary freely.
     """
@@ -53,6 +58,7 @@ class Columns:
     distinct: NDArray[np.int64]
     values: Floats
     open_ended: Mask
+    levels: Floats
     once: Mask
     upper: Mask
     part: Mask
@@ -60,8 +66,10 @@ class Columns:
     rising: Mask
     nulls: Mask
     varied: Mask
+    given: Mask
     free: Mask
     volume: Mask
+    residual_mean: Mask
     trended: Mask
 
     def __len__(self) -> int:
@@ -74,6 +82,7 @@ def columns_of(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
     spread = {(f, s): i for i, (f, m, s) in enumerate(keys) if m == "std"}
     extremes = {(f, m, s): i for i, (f, m, s) in enumerate(keys) if kinds[i] == EXTREME}
     index = {key: i for i, key in enumerate(keys)}
+    known = Counter(s.partition("=")[0] for _, m, s in keys if m == "share")
     outer = {"min": "p05", "max": "p95"}
     other = {"min": "max", "max": "min", "length_min": "length_max", "length_max": "length_min"}
     return Columns(
@@ -86,11 +95,14 @@ def columns_of(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
         values=np.array([VALUES.get(m, 0.0) for _, m, _ in keys], float),
         near=np.array([index.get((f, outer.get(m, ""), s), -1) for f, m, s in keys], np.int64),
         open_ended=np.array([m in OPEN_ENDED for _, m, _ in keys], bool),
+        levels=np.array([known[f] if m in OPEN_ENDED and known[f] < SHARES else 0 for f, m, _ in keys], float),
         once=np.array([m in LEARNED_ONCE for _, m, _ in keys], bool),
         upper=np.array([m.endswith("max") for _, m, _ in keys], bool),
         nulls=np.array([m == "null_rate" for _, m, _ in keys], bool),
         varied=np.array([m == "distinct" for _, m, _ in keys], bool),
+        given=np.array([m in GIVEN_ROWS for _, m, _ in keys], bool),
         free=np.array([KINDS[k] in ("location", "scale") and m not in RESIDUALS for (_, m, _), k in both], bool),
+        residual_mean=np.array([m == "residual_mean" for _, m, _ in keys], bool),
         volume=np.array([key == ("", "rows", "") for key in keys], bool),
         trended=np.array([m in TRENDED and not s for _, m, s in keys], bool),
         slack=np.array([_slack(m, keyed=("", "duplicate_rate", "") in index) for _, m, _ in keys], float),

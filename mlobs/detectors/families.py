@@ -49,9 +49,15 @@ def check_of(field: str, metric: str, segment: str) -> str:
     return "field_health"
 
 
+GIVEN_ROWS = frozenset({"distinct", "mode_count"})
+"""Counts that are judged given the number of rows: of distinct values, and of rows with about one same value."""
+
 ONE_SIDED = frozenset(
-    {"residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate", "finer_rate", "coarser_rate"}
-)
+    {
+        "residual_std", "null_alone_rate", "overlap_rate", "repeat_rate", "duplicate_rate", "finer_rate", "coarser_rate",
+        "mode_count",
+    }
+)  # fmt: skip
 """Metrics of which only a rise is bad."""
 
 RESIDUALS = frozenset({"residual_mean", "residual_std"})

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mlobs.detectors import baseline, rates
 from mlobs.detectors.baseline import Baseline, Expected
 from mlobs.detectors.budget import LEARNED, Budget
-from mlobs.detectors.columns import COUNT, EXTREME, LOCATION, RATE, SCALE, Columns
+from mlobs.detectors.columns import EXTREME, RATE, Columns
 from mlobs.detectors.extremes import edges
 from mlobs.detectors.families import FAMILIES, NOVELTY, TREND
-from mlobs.detectors.given_rows import GivenRows
+from mlobs.detectors.judged import FAILED, LEARNING, PASSED, UNMEASURED, Drifting, Judged
+from mlobs.detectors.new_values import new_values
 from mlobs.detectors.novelty import limits, never_seen_score, threshold
 from mlobs.detectors.rates import Events
+from mlobs.detectors.saturation import STILL, saturated, steady
+from mlobs.detectors.scales import Scales
 from mlobs.detectors.series import Row
 from mlobs.detectors.trend import Trend
 
@@ -31,67 +32,18 @@ NOMINAL_SCORE = 4.0
 """Normal score that a metric must surpass at an excess of 1."""
 NOMINAL_RECORD = 2.2
 """Multiple of the largest past error that it must surpass, too, at an excess of 1."""
+MOST_EXCESS = 99.0
+"""Where a metric without any variation moves."""
 SETTLED = 21
 """Windows of a metric from which limits are learned from how far it strays: before, its range is still forming."""
 FIRST_SHARE = 0.02
 AGAIN = 90
 """A second alert of a metric within so many windows is learned from; a first one isn't, so one storm blinds nothing."""
 SATURATED_PRIOR = 0.02
-SATURATED_ROWS = 5
-"""A window of at least so many rows in which a field is all null, or constant, when it never was before, fails."""
 STILL_PRIOR = 0.1
 """Chance that a level or spread that never moved so far moves at all: its first move is a never-seen event, by windows."""
-LEAST_VALUES = 5.0
-"""Distinct values that a field usually shows from which a single one is no chance; rates and shares judge fields of fewer."""
-OPEN_SLOPE, OPEN_PRIOR, OPEN_WINDOWS = 0.8, 0.9, 60
-"""Growth of distinct values with rows (`given_rows`) from which a field's values are open-ended: nearly every row brings
-its own. New ones are all but certain to come, then, and many at once are no more surprising than one; not so any more when none
-came in so many windows."""
-VANISHED_ROWS = 10.0
-LEFT_ROWS = 5.0
-"""Usual rows of a category or segment from which its absence, when it was never absent, fails; and rows that it would have at the
-lowest level on record, so that one which comes and goes isn't missed."""
 LASTING = 3
 """An alert that lasts so many windows is a new level, which is then learned."""
-
-HUGE = 1e100
-PASSED, FAILED, LEARNING, UNMEASURED = range(4)
-
-
-@dataclass
-class Drifting:
-    """What is said of slow drift: arrays of shape (n_metrics,), on the learned scale; `failed` only where it is watched."""
-
-    week: Floats
-    past: Floats
-    excess: Floats
-    reach: Floats
-    failed: Mask
-    judged: Mask
-
-
-@dataclass
-class Judged:
-    """What is said of one window's metrics: arrays of shape (n_metrics,), bounds on the metrics' own scale.
-
-    `opening` are first new values in a field of open-ended values, which is where the rows end that the reference knows: they
-    pass, and are learned.
-    """
-
-    status: NDArray[np.int8]
-    score: Floats
-    excess: Floats
-    low: Floats
-    high: Floats
-    center: Floats
-    never: Mask
-    opening: Mask
-    missing: Floats
-    seen: Floats
-    rows_seen: Floats
-    expected: Expected
-    value: Floats
-    drifting: Drifting
 
 
 class Learner:
@@ -111,9 +63,7 @@ class Learner:
         self.baseline = Baseline()
         self.events = Events()
         self.trend = Trend()
-        self.given = GivenRows()
-        self.unit = np.zeros(0)
-        self.typical_rows = np.zeros(0)
+        self.scales = Scales()
         self.alerted = np.zeros(0)
         self.ended = np.zeros(0)
         self.streak = np.zeros(0)
@@ -125,10 +75,8 @@ class Learner:
 
     def widen(self, size: int) -> None:
         """Room for metrics met for the first time."""
-        more = size - len(self.unit)
+        more = size - len(self.streak)
         if more > 0:
-            self.unit = np.concatenate([self.unit, np.full(more, np.nan)])
-            self.typical_rows = np.concatenate([self.typical_rows, np.full(more, np.nan)])
             self.alerted = np.concatenate([self.alerted, np.full(more, -np.inf)])
             self.ended = np.concatenate([self.ended, np.full(more, -np.inf)])
             self.streak = np.concatenate([self.streak, np.zeros(more)])
@@ -139,7 +87,7 @@ class Learner:
         self.baseline.widen(size)
         self.events.widen(size)
         self.trend.widen(size)
-        self.given.widen(size)
+        self.scales.widen(size)
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -154,8 +102,8 @@ class Learner:
         kind = columns.kind
         measured = np.isfinite(value)
         is_rate = (kind == RATE) & np.isfinite(counts)
-        y = self.transform(row, columns)
-        expected = self._floored(self.baseline.predict(weekday), row, columns)
+        y = self.scales.transform(row, columns)
+        expected = self.scales.floored(self.baseline.predict(weekday), row, columns, self.baseline.level[1])
         seen = self.baseline.seen
         limit = self.budget.limits()[columns.family]
 
@@ -171,15 +119,20 @@ class Learner:
                 score / NOMINAL_SCORE, np.where(record > 0, np.abs(gap) / (NOMINAL_RECORD * record), np.inf)
             )
         excess = np.where(columns.rising & ~above, 0.0, excess)
-        excess = np.where(measured & (seen >= MIN_WINDOWS), np.nan_to_num(excess, posinf=99.0), 0.0)
+        excess = np.where(measured & (seen >= MIN_WINDOWS), np.minimum(np.fmax(excess, 0.0), MOST_EXCESS), 0.0)
         still = columns.free & (expected.record_up <= 0) & (expected.record_down <= 0)
-        lumpy = columns.free & expected.lumpy & ~still | self._few_valued(columns)
+        shown, slope = self._fields(columns)
+        # fields that usually show fewer distinct values than it takes for the metric to say something
+        lumpy = columns.free & expected.lumpy & ~still | (columns.values > 0) & (shown < columns.values)
         young = still & (seen < self.still_windows)
         excess = np.where(lumpy | young, 0.0, excess)
         failed = excess > limit
+        moved = steady(columns, self.baseline, self.still_windows) & measured & (np.abs(gap) > STILL)
+        score, excess = np.where(moved, np.maximum(score, 9.0), score), np.where(moved, 9.0, excess)
+        failed |= moved
 
-        open_ended = self._open(columns)
-        prior = np.where(open_ended, OPEN_PRIOR, columns.prior)
+        first = new_values(columns, shown, slope, seen)
+        open_ended, prior = first.open_ended, first.prior
         never, flipped, potential = self._never(row, columns, is_rate, prior)
         events = np.where(flipped, rows - counts, counts)
         events = np.where(open_ended, np.minimum(events, 1.0), events)
@@ -193,6 +146,7 @@ class Learner:
             novel_score[happened] = never_seen_score(
                 self.events.ever_rows[happened], rows[happened], prior[happened], events[happened]
             )
+        novel_score = first.score(novel_score, counts, happened)
         failed = np.where(novel, (happened | beyond) & (novel_score > novelty_limit), failed)
         score = np.where(novel, novel_score, score)
         excess = np.where(novel, novel_score / novelty_limit, excess)
@@ -201,7 +155,7 @@ class Learner:
             failed &= (columns.slack <= 0) | (value > columns.slack)
         opening = failed & open_ended & ~self.opened
         failed &= ~opening
-        full = self._saturated(row, columns, expected)
+        full = saturated(row, columns, expected, self.baseline, self.events, MIN_WINDOWS)
         if full.any():
             windows = np.maximum(self.baseline.seen, 1.0)
             chance = np.where(
@@ -218,7 +172,7 @@ class Learner:
         judged = Judged(
             status, np.where(above | novel, score, -score), excess, blank, blank.copy(), blank.copy(),
             never, opening, np.maximum(needed - seen, 1.0), seen, self.events.ever_rows.copy(), expected, y,
-            self._drifting(y, expected, columns, never | still | lumpy),
+            self._drifting(y, expected, columns, never | still | lumpy), full,
         )  # fmt: skip
         if bounds:
             self._bounds(judged, row, columns, limit, extreme, flipped, novelty_limit)
@@ -234,111 +188,18 @@ class Learner:
             excess = np.where(judged, drift / reach, 0.0)
         return Drifting(week, past, excess, limit * reach, excess > limit, judged)
 
-    def transform(self, row: Row, columns: Columns) -> Floats:
-        """Metrics on the scale on which they are learned: rates as arcsine, scales and counts as logarithm,
-        numbers of distinct values at the usual number of rows."""
-        value, rows, counts = row
-        kind = columns.kind
-        fresh = np.isnan(self.unit) & np.isfinite(value) & (value > 0)
-        self.unit[fresh] = value[fresh]
-        y = value.copy()
-        rate = (kind == RATE) & np.isfinite(counts)
-        y[rate] = rates.stabilised(counts[rate], rows[rate])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            wide = kind == SCALE
-            y[wide] = np.log(np.maximum(value[wide], 0.0) / np.nan_to_num(self.unit[wide], nan=1.0) + 0.01)
-            many = kind == COUNT
-            y[many] = np.log1p(np.maximum(value[many], 0.0))
-            varied = columns.varied
-            y[varied] -= self.given.due(rows)[varied]
-        # squares of what is learned must stay finite
-        return np.where(np.isfinite(y), np.clip(y, -HUGE, HUGE), np.nan)
-
-    def original(self, y: Floats, row: Row, columns: Columns) -> Floats:
-        """The inverse of `transform`."""
-        with np.errstate(all="ignore"):
-            return self._original(y, row, columns)
-
-    def _original(self, y: Floats, row: Row, columns: Columns) -> Floats:
-        kind = columns.kind
-        out = y.copy()
-        rate = (kind == RATE) & np.isfinite(row.counts)
-        out[rate] = rates.original(y[rate], row.rows[rate])
-        wide, many = kind == SCALE, kind == COUNT
-        out[columns.varied] += self.given.due(row.rows)[columns.varied]
-        with np.errstate(over="ignore"):
-            grown = np.exp(np.minimum(y[wide], 700.0)) - 0.01
-            out[wide] = np.maximum(grown, 0.0) * np.nan_to_num(self.unit[wide], nan=1.0)
-            out[many] = np.maximum(np.expm1(np.minimum(y[many], 700.0)), 0.0)
-        return out
-
-    def _floored(self, expected: Expected, row: Row, columns: Columns) -> Expected:
-        """Scales no smaller than what counting and sampling noise make of so many rows."""
-        kind, rows = columns.kind, np.maximum(np.nan_to_num(row.rows, nan=1.0), 1.0)
-        up, down = expected.up.copy(), expected.down.copy()
-        still = (expected.record_up <= 0) & (expected.record_down <= 0)
-        floor = np.zeros(len(kind))
-        rate = kind == RATE
-        floor[rate] = rates.noise(rows[rate])
-        part = np.where(still, 1.0, 0.3)
-        sd = np.zeros(len(kind))
-        has = columns.spread >= 0
-        sd[has] = self._spread_now(columns)[columns.spread[has]]
-        place = kind == LOCATION
-        floor[place] = (part * sd / np.sqrt(rows))[place]
-        wide = kind == SCALE
-        floor[wide] = (part / np.sqrt(2 * rows))[wide]
-        many = kind == COUNT
-        with np.errstate(invalid="ignore", over="ignore"):
-            usual = np.nan_to_num(np.exp(np.minimum(expected.center, 50.0)), nan=1.0)
-        floor[many] = (part / np.maximum(usual, 1.0))[many]
-        tiny = 1e-9 * np.maximum(np.abs(np.nan_to_num(expected.center)), 1e-3)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            fewer = np.sqrt(np.clip(0.5 + 0.5 * self.typical_rows / rows, 1.0, 10.0))
-        fewer = np.where((kind == LOCATION) | (kind == SCALE), np.nan_to_num(fewer, nan=1.0), 1.0)
-        floor = np.minimum(np.maximum(floor, tiny), HUGE)
-        return expected._replace(up=np.maximum(up * fewer, floor), down=np.maximum(down * fewer, floor))
-
-    def _spread_now(self, columns: Columns) -> Floats:
-        """Usual standard deviation of each `std` column, in the field's unit."""
-        level = self.baseline.level[1]
-        wide = columns.kind == SCALE
-        out = np.zeros(len(columns))
-        out[wide] = np.maximum(np.exp(np.minimum(level[wide], 700.0)) - 0.01, 0.0) * np.nan_to_num(self.unit[wide])
-        return out
-
-    def _saturated(self, row: Row, columns: Columns, expected: Expected) -> Mask:
-        """Fields that are null throughout, or have one single value throughout; a table without rows; a
-        category of many rows that has none."""
-        with np.errstate(invalid="ignore"):
-            null = columns.nulls & (row.counts == row.rows)
-            empty = columns.volume & (row.values == 0)
-            usual = np.where(columns.kind == COUNT, np.expm1(self.baseline.level[1]), self.events.share() * row.rows)
-            least = expected.center - np.maximum(expected.record_down, expected.down)
-            fewest = np.where(columns.kind == COUNT, np.expm1(least), rates.original(least, row.rows) * row.rows)
-            vanished = columns.part & (row.counts == 0) & (usual >= VANISHED_ROWS) & (fewest >= LEFT_ROWS)
-            vanished &= self.baseline.seen >= MIN_WINDOWS
-            many = self.baseline.level[1] >= np.log1p(LEAST_VALUES)
-            constant = columns.varied & (row.values <= 1) & (row.rows > 1) & many
-            return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
-
-    def _open(self, columns: Columns) -> Mask:
-        """Never-seen events of values in fields whose values mostly are new from row to row."""
-        slope = np.zeros(len(columns))
-        has = columns.open_ended & (columns.distinct >= 0)
-        slope[has] = self.given.slope[columns.distinct[has]]
-        return np.asarray((slope > OPEN_SLOPE) & (self.baseline.seen <= OPEN_WINDOWS))
-
-    def _few_valued(self, columns: Columns) -> Mask:
-        """Metrics of fields that usually show fewer distinct values than it takes for them to say something."""
-        usual = np.full(len(columns), np.inf)
-        has = (columns.distinct >= 0) & (columns.values > 0)
-        usual[has] = np.expm1(np.minimum(self.baseline.level[1][columns.distinct[has]], 700.0))
-        return np.asarray(usual < columns.values)
+    def _fields(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Distinct values in a usual window of each metric's field, and their growth with rows; NaN where unknown."""
+        shown, slope = np.full((2, len(columns)), np.nan)
+        has = columns.distinct >= 0
+        at = columns.distinct[has]
+        shown[has] = np.expm1(np.minimum(self.baseline.level[1][at], 700.0))
+        slope[has] = self.scales.given.slope[at]
+        return shown, slope
 
     def _rare(self, row: Row, is_rate: Mask) -> tuple[Mask, Mask]:
         """Rates of rare events (or of rare non-events), and those of them above what is expected."""
-        share, n = self.events.share(), np.nan_to_num(row.rows)
+        share, n = self.events.share(), np.fmax(row.rows, 0.0)
         small = np.minimum(share, 1 - share)
         rare = is_rate & (n * small < rates.RARE)
         k = np.where(share > 0.5, n - row.counts, row.counts)
@@ -361,7 +222,7 @@ class Learner:
         events = self.events
         always = is_rate & (events.ever_rows > 0) & (events.ever_not == 0)
         never = is_rate & (events.ever == 0)
-        rows = np.maximum(np.nan_to_num(row.rows, nan=1.0), 1.0)
+        rows = np.fmax(row.rows, 1.0)
         behind = np.where(columns.kind == EXTREME, self.running, events.ever_rows)
         potential = np.zeros(len(columns))
         which = never | always | (columns.kind == EXTREME)
@@ -389,9 +250,11 @@ class Learner:
                 baseline.reach(limit * NOMINAL_SCORE, expected.down, expected.dof),
                 limit * NOMINAL_RECORD * expected.record_down,
             )
-            j.center = self.original(expected.center, row, columns)
-            j.high = self.original(expected.center + up, row, columns)
-            j.low = self.original(expected.center - down, row, columns)
+            j.center = self.scales.original(expected.center, row, columns)
+            j.high = self.scales.original(expected.center + up, row, columns)
+            j.low = self.scales.original(expected.center - down, row, columns)
+        same = steady(columns, self.baseline, self.still_windows)
+        j.low[same] = j.high[same] = j.center[same] = np.round(j.center[same])
         always = j.never & flipped
         for never, at in ((j.never & ~flipped, 0.0), (always, 1.0)):
             j.low[never] = j.high[never] = j.center[never] = at
@@ -456,8 +319,8 @@ class Learner:
             first & (counts > 0.5 * rows), rows - np.minimum(rows - counts, np.maximum(1.0, FIRST_SHARE * rows)), few
         )
         self.events.learn(few, rows, learn_event)
-        self.given.learn(value, rows, columns.varied & use & ~first)
-        self.saturated |= self._saturated(row, columns, judged.expected) & use & ~first
+        self.scales.learn(row, columns, use, first)
+        self.saturated |= judged.saturated & use & ~first
         extreme = (columns.kind == EXTREME) & use & ~(first & ~columns.once)
         with np.errstate(invalid="ignore"):
             self.reach[0] = np.where(
@@ -466,15 +329,11 @@ class Learner:
             self.reach[1] = np.where(
                 extreme & ~(self.reach[1] >= value) | extreme & np.isinf(self.reach[1]), value, self.reach[1]
             )
-        self.running = self.running + np.where(extreme, np.nan_to_num(rows), 0.0)
+        self.running = self.running + np.where(extreme, np.fmax(rows, 0.0), 0.0)
         drifting = judged.drifting
         self.trend.learn(
             _tame(judged.value, judged.expected), use & ~first, drifting.week - drifting.past, drifting.failed
         )
-        pace = 0.05
-        fresh = np.isnan(self.typical_rows)
-        moved = self.typical_rows + pace * (rows - self.typical_rows)
-        self.typical_rows = np.where(np.isfinite(rows) & use, np.where(fresh, rows, moved), self.typical_rows)
         over = ~alert & use & (self.alerted >= self.windows - 3) & (self.alerted > self.ended)
         self.ended = np.where(over, self.alerted, self.ended)
         self.alerted = np.where(alert, float(self.windows), self.alerted)

@@ -14,17 +14,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlobs.detectors import learner as states
+from mlobs.detectors import judged as codes
 from mlobs.detectors import wording
 from mlobs.detectors.columns import EXTREME, columns_of
 from mlobs.detectors.families import UNJUDGED, check_of
 from mlobs.detectors.feedback import Exceptions, Exempt, Said
-from mlobs.detectors.learner import Judged, Learner
+from mlobs.detectors.judged import Judged
+from mlobs.detectors.learner import NOMINAL_SCORE, Learner
 from mlobs.detectors.series import Key, Row, Series
 from mlobs.detectors.severity import severity_of
 from mlobs.detectors.verdict import Range, Severity, Status, Verdict
 from mlobs.errors import SpecError
 from mlobs.metrics.measurement import Measurement
+from mlobs.metrics.profiles import Profile
 from mlobs.spec import Field
 from mlobs.windows import DAY, Window
 
@@ -136,7 +138,7 @@ class TableMonitor:
         keep = self.fields
         found = [
             m
-            for m in profile.measurements()
+            for m in _placed(profile, at).measurements()
             if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
         ]
         found += self._repeated(profile, at)
@@ -195,7 +197,7 @@ class TableMonitor:
             row = self._complete(Row(series.values[place], series.rows[place], series.counts[place]), rows)
             day = self._weekday(window)
             judged = learner.judge(row, columns, day, bounds=False)
-            failed = judged.status == states.FAILED
+            failed = judged.status == codes.FAILED
             for key in self._failed.get(window, ()):
                 if key in series.index:
                     failed[series.index[key]] = True
@@ -232,7 +234,7 @@ class TableMonitor:
             (field, metric, segment), code, value, count, rows, low, high, center, missing, seen,
             rows_seen, never, extreme, before, score, let_off,
         ) in columns:  # fmt: skip
-            if code == states.UNMEASURED:
+            if code == codes.UNMEASURED:
                 continue
             status = STATUS[code]
             bounds = Range(-np.inf, np.inf, center, int(missing)) if status == "learning" else Range(low, high, center)
@@ -257,7 +259,7 @@ class TableMonitor:
         d = j.drifting
         let = self._exceptions.on(at, self._series.keys)
         week, past, low, high = (
-            learner.original(v, row, self._columns) for v in (d.week, d.past, d.past - d.reach, d.past + d.reach)
+            learner.scales.original(v, row, self._columns) for v in (d.week, d.past, d.past - d.reach, d.past + d.reach)
         )
         out = []
         for i in np.flatnonzero(d.judged):
@@ -268,7 +270,7 @@ class TableMonitor:
             reason = wording.trend(failed, field, metric, value, bounds)
             status: Status = "failed" if failed else "passed"
             severity: Severity = "warn" if failed else "none"
-            score = float(np.nan_to_num(d.excess[i])) * states.NOMINAL_SCORE
+            score = float(np.nan_to_num(d.excess[i])) * NOMINAL_SCORE
             out.append(
                 Verdict(
                     status, self.table, field, f"{metric}_trend", segment, at, value, bounds, severity, reason,
@@ -276,6 +278,14 @@ class TableMonitor:
                 )
             )  # fmt: skip
         return out
+
+
+def _placed(profile: Measured, at: Window) -> Measured:
+    """The profile of a batch that was selected by no window (a file, a frame), as that of the window it is judged in: ages of
+    its timestamps are taken from the window's end."""
+    if isinstance(profile, Profile) and profile.window is None:
+        return profile.with_window(at)
+    return profile
 
 
 def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:

@@ -16,6 +16,8 @@ PLAIN = {
     "p05": "5th percentile",
     "p95": "95th percentile",
     "distinct": "number of distinct values",
+    "mode_count": "number of rows with about the same value",
+    "oldest_age": "seconds from the first time to the window's end",
 }
 
 PHRASES = {
@@ -77,9 +79,17 @@ def sentence(status: str, facts: Facts) -> str:
             said = f"{'above' if above else 'below'} {edge}, well beyond anything in {_windows(facts.windows)}"
             return f"{what} is {now}, {said} (usually about {number(facts.expected.expected, facts.metric)}){again}"
         return f"{what} is {now}, not {'above' if above else 'below'} {edge}"
-    expected, digits = facts.expected, _telling(facts.metric, facts.value, facts.expected.low, facts.expected.high)
+    expected = facts.expected
+    if status == "failed" and _on_edge(facts.value, expected):
+        side = "more" if facts.value > expected.expected else "less"
+        usual = number(expected.expected, facts.metric)
+        return f"{what} is {now}, {side} than chance allows for after {_windows(facts.windows)} (usually about {usual}){again}"
+    digits = _telling(facts.metric, facts.value, expected.low, expected.high)
     now = _value(facts, digits)
     bounds = f"{number(expected.low, facts.metric, digits)} to {number(expected.high, facts.metric, digits)}"
+    if status == "failed" and expected.low == expected.high:
+        always = number(expected.expected, facts.metric, digits)
+        return f"{what} is {now}; in {_windows(facts.windows)} it was always {always}{again}"
     if status == "failed":
         side = "above" if facts.value > expected.high else "below"
         usual = number(expected.expected, facts.metric, digits)
@@ -114,6 +124,12 @@ def number(value: float, metric: str = "", digits: int = DIGITS) -> str:
         return f"{int(value):,}"
     most = 10.0**digits
     return f"{value:,.{digits}g}" if abs(value) < most else f"{value:,.0f}"
+
+
+def _on_edge(value: float, expected: Range) -> bool:
+    """Whether a value that failed lies at the very edge of its range: a count that is judged by its chance, not by a range."""
+    edge = expected.high if value > expected.expected else expected.low
+    return expected.low < expected.high and math.isclose(value, edge, rel_tol=1e-9)
 
 
 def _telling(metric: str, *values: float) -> int:

@@ -62,7 +62,10 @@ def field_measurements(
     shares: bool = True,
     quantiles: Sequence[float] | None = None,
 ) -> list[Measurement]:
-    """All metrics of a field; `end` is the end of the window, from which the age of the newest timestamp is taken."""
+    """All metrics of a field; `end` is the end of the window, from which the ages of timestamps are taken.
+
+    `mode_count` is the number of rows in the fullest of the grid's 600 bins: about those of the most frequent value.
+    """
     result = [rate(name, "null_rate", state.nulls, state.rows)]
     if isinstance(state, NumericState):
         known = state.quantiles(_PROBABILITIES).tolist() if quantiles is None else quantiles
@@ -92,6 +95,8 @@ def _numeric(name: str, s: NumericState, quantiles: Sequence[float]) -> Iterable
     yield Measurement(name, "max", "extreme", s.high, n)
     for metric, value in zip(QUANTILES, quantiles, strict=True):
         yield Measurement(name, metric, location, value, n)
+    fullest = int(s.counts.max(initial=0))
+    yield Measurement(name, "mode_count", "count", float(fullest) if n else math.nan, n, fullest)
     yield from _distinct(name, s.distinct, s.rows - s.nulls)
 
 
@@ -128,6 +133,7 @@ def _timestamp(name: str, s: TimestampState, end: datetime | None) -> Iterable[M
     yield rate(name, "unix_zero_rate", s.unix_zero, n)
     if end is not None:
         yield Measurement(name, "newest_age", "location", age(s.high, end), n)
+        yield Measurement(name, "oldest_age", "location", age(s.low, end), n)
 
 
 def between_fields(pairs: Iterable[PairState], relations: Iterable[ResidualState]) -> Iterable[Measurement]:

@@ -1,8 +1,10 @@
 """Rules that real tables asked for: few values, open-ended values, comings and goings, repeats by chance, wide tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mlobs import Reference, profile
 from mlobs.detectors import TableMonitor
 from mlobs.detectors.given_rows import GivenRows, even_slope
 from mlobs.detectors.novelty import limits, never_seen_score
@@ -38,6 +40,77 @@ def test_values_frozen_show_in_their_number_given_the_rows():
     assert walked([*days[:40], frozen])[-1] == {("amount", "distinct")}
     # as few values are no wonder where there are few rows
     assert walked([*days[:40], Measured(162, [distinct("amount", 161, 162)])])[-1] == set()
+
+
+def test_rows_that_share_one_value_show_in_the_fullest_bin_given_the_rows():
+    rng = np.random.default_rng(10)
+
+    def batch(n: int, extra: int = 0) -> Measured:
+        fullest = int(rng.multinomial(n, np.full(100, 0.01)).max()) + extra
+        return Measured(n, [Measurement("amount", "mode_count", "count", float(fullest), n, fullest)])
+
+    days = [batch(n) for n in rng.poisson(200, 40)]
+    assert walked([*days, batch(200, extra=20)])[-1] == {("amount", "mode_count")}
+    assert walked([*days, batch(200)])[-1] == set()
+    # that rows share no value any more breaks nothing
+    assert walked([*days, Measured(200, [Measurement("amount", "mode_count", "count", 1.0, 200, 1)])])[-1] == set()
+
+
+@pytest.mark.parametrize(("windows", "fails"), [(20, False), (60, True)])
+def test_one_row_less_in_a_file_that_always_had_one_size_is_news_by_windows(windows, fails):
+    def batch(n: int) -> Measured:
+        return Measured(n, [Measurement("", "rows", "count", float(n), n, n)])
+
+    monitor = TableMonitor("t")
+    for n in range(windows):
+        monitor.observe(batch(15), day(n))
+    (said,) = monitor.judge(batch(14), day(windows))
+    assert said.failed == fails
+    if fails:
+        assert said.reason == "number of rows is 14; in 60 windows it was always 15"
+        assert (said.expected.low, said.expected.high) == (15, 15)
+
+
+def test_new_values_that_are_due_are_no_news_but_many_are():
+    rng = np.random.default_rng(11)
+
+    def batch(new: int, n: int) -> Measured:
+        return Measured(n, [rate("city", "unseen_rate", new, n), distinct("city", round(2.5 * n**0.6), n)])
+
+    sizes = rng.poisson(100, 40)
+    known = [batch(0, n) for n in sizes]
+    assert walked([*known, batch(1, 100)])[-1] == set()
+    assert walked([*known, batch(30, 100)])[-1] == {("city", "unseen_rate")}
+
+
+@pytest.mark.parametrize(("levels", "fails"), [(4, True), (12, False)])
+def test_one_new_value_in_few_rows_is_news_where_a_window_shows_all_values(levels, fails):
+    def batch(new: int) -> Measured:
+        shares = [rate("state", "share", 15 // levels, 15, f"state={k}") for k in range(levels)]
+        return Measured(15, [rate("state", "unseen_rate", new, 15), distinct("state", 4, 15), *shares])
+
+    assert (("state", "unseen_rate") in walked([*[batch(0)] * 28, batch(1)])[-1]) == fails
+
+
+def test_times_shifted_by_hours_show_in_batches_that_no_window_selected():
+    rng = np.random.default_rng(12)
+
+    def batch(n: int, late: int = 0) -> pd.DataFrame:
+        at = pd.Timestamp("2013-01-01") + pd.to_timedelta(n * 86_400 + rng.integers(0, 86_400, 300) + late, unit="s")
+        return pd.DataFrame({"at": at, "amount": rng.normal(size=300)})
+
+    frames = [batch(n) for n in range(40)]
+    reference = Reference.learn(pd.concat(frames[:28]))
+    monitor = TableMonitor("t")
+    for n, frame in enumerate(frames):
+        monitor.observe(profile(frame, reference=reference), day(n))
+
+    def told(frame: pd.DataFrame) -> set[tuple[str, str]]:
+        found = monitor.judge(profile(frame, reference=reference), day(40))
+        return {(v.field, v.metric) for v in found if v.failed}
+
+    assert told(batch(40)) == set()
+    assert told(batch(40, late=3 * 3_600)) == {("at", "oldest_age")}
 
 
 def test_the_slope_of_distinct_values_is_learned():
@@ -133,6 +206,11 @@ def test_many_events_are_less_by_chance_than_one_and_wide_tables_ask_for_more():
             Facts("temp", "null_alone_rate", "twin=dewp", 0.02, 2, 100, Range(0, 0, 0), 30, 3_000, True),
             "share of rows where temp is missing and dewp is not is 2% (2 of 100 rows); in 30 windows and 3,000 rows it was"
             " never above 0",
+        ),
+        (
+            Facts("precip", "zero_rate", "", 0.75, 75, 100, Range(np.nextafter(0.75, 1), 1.0, 0.998), 11, 1_100, False, streak=1),
+            "zero rate of precip is 75.0% (75 of 100 rows), less than chance allows for after 11 windows (usually about 99.8%); the"
+            " second window in a row",
         ),
     ],
 )  # fmt: skip

@@ -45,7 +45,7 @@ EXPECTED = {
     "x": {
         "null_rate": (0.2, 5), "nan_rate": (0.2, 5), "inf_rate": (0.0, 5), "zero_rate": (1 / 3, 3), "negative_rate": (1 / 3, 3),
         "beyond_rate": (1.0, 3), "mean": (1.0, 3), "std": (math.sqrt(14 / 3), 3), "sum": (3.0, 3), "min": (-1.0, 3), "max": (4.0, 3),
-        "p50": (0.0, 3), "distinct": (4.0, 4), "unique_rate": (1.0, 4),
+        "p50": (0.0, 3), "distinct": (4.0, 4), "unique_rate": (1.0, 4), "mode_count": (1.0, 3),
     },
     "w": {
         "null_rate": (0.2, 5), "empty_rate": (0.25, 4), "blank_rate": (0.0, 4), "null_keyword_rate": (0.0, 4),
@@ -57,6 +57,7 @@ EXPECTED = {
     "t": {
         "null_rate": (0.2, 5), "future_rate": (0.25, 4), "past_rate": (0.25, 4), "unix_zero_rate": (0.25, 4),
         "newest_age": ((datetime(2024, 3, 2) - datetime(2025, 1, 1)).total_seconds(), 4),
+        "oldest_age": ((datetime(2024, 3, 2) - datetime(1850, 1, 1)).total_seconds(), 4),
     },
     "": {"rows": (5.0, 5), "duplicate_rate": (0.2, 5), "repeat_rate": (0.0, 5), "newest_age": (3600.0, 5)},
 }  # fmt: skip

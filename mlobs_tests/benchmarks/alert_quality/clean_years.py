@@ -15,16 +15,23 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from mlobs.detectors.columns import columns_of
 from mlobs.detectors.families import UNJUDGED
-from mlobs.detectors.learner import FAILED, Learner
+from mlobs.detectors.judged import FAILED
+from mlobs.detectors.learner import Learner
 from mlobs.detectors.series import Row, Series
 from mlobs.metrics.measurement import Measurement
+from mlobs.states.grid import HALF, value
 from mlobs.windows import Window
 
 HISTORY = 28
 """Windows before the first one that is judged."""
+NORMAL_BINS = np.diff(
+    ndtr(np.concatenate([[-np.inf], value(np.arange(1 - HALF, HALF), 0.0, 4 * 1.35, 4 * 1.35), [np.inf]]))
+)
+"""Shares of a normal field's rows in the bins of its grid, whose scale is four interquartile ranges."""
 FIRST = Window("2022-01-03", "2022-01-04")
 
 
@@ -99,8 +106,6 @@ def _numeric(name: str, kind: int, n: int, move: float, rng: np.random.Generator
             low, high = -1.7 + 3.4 * (1 - edge[0] ** (1 / n)), 1.7 - 3.4 * (1 - edge[1] ** (1 / n))
             mean, sd = rng.normal() / math.sqrt(n) * 0.98, 0.98 * (1 + rng.normal() * 0.45 / math.sqrt(n))
         else:
-            from scipy.special import ndtri
-
             quantiles = np.array([-1.6449, 0.0, 1.6449]) + noise
             low, high = float(ndtri(1 - edge[0] ** (1 / n))), float(-ndtri(1 - edge[1] ** (1 / n)))
             mean, sd = rng.normal() / math.sqrt(n), 1 + rng.normal() / math.sqrt(2 * n)
@@ -123,10 +128,12 @@ def _numeric(name: str, kind: int, n: int, move: float, rng: np.random.Generator
         ("min", "extreme", low),
         ("max", "extreme", high),
     )
-    found = [Measurement(name, metric, what, value, n) for metric, what, value in values]  # type: ignore[arg-type]
+    found = [Measurement(name, metric, what, of, n) for metric, what, of in values]  # type: ignore[arg-type]
     found += [
         Measurement(name, metric, "location", value, n) for metric, value in (("p05", p05), ("p50", p50), ("p95", p95))
     ]
+    fullest = int(rng.multinomial(n, NORMAL_BINS).max())
+    found.append(Measurement(name, "mode_count", "count", float(fullest), n, fullest))
     return [*found, Measurement(name, "negative_rate", "rate", k / n, n, k)]
 
 

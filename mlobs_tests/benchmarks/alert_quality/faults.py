@@ -5,6 +5,7 @@ A fault takes a clean frame (and yesterday's) and returns a faulty copy; None is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ import pandas as pd
 from mlobs_tests.benchmarks.alert_quality.case import Case
 
 Frame = pd.DataFrame
+
+LEAST_CHANGED = 0.5
+"""Share of the values that a fault is laid on which must come out different, for it to be a fault."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,38 @@ class Fault:
 
 
 def faults(case: Case, at: int, rng: np.random.Generator) -> Iterator[Fault]:
-    """All faults that can be planted in day number `at`; those that would change nothing are left out."""
+    """All faults that can be planted in day number `at`. One that changes fewer than `LEAST_CHANGED` of the values it is laid on
+    is none, and is left out: ages rounded to two digits, a value frozen to what it mostly is anyway."""
     clean = case.days[at][1]
     yesterday = case.days[at - 1][1]
     history = pd.concat([frame for _, frame in case.days[max(0, at - 28) : at]])
     for family, magnitude, fields, change in _changes(case, clean, yesterday, history, rng):
         frame = change(clean.copy())
-        if frame is not None and frame.equals(clean):
-            continue
-        yield Fault(family, magnitude, fields, frame)
+        if _is_one(clean, frame, magnitude, fields[0]):
+            yield Fault(family, magnitude, fields, frame)
+
+
+def _is_one(clean: Frame, frame: Frame | None, magnitude: str, name: str) -> bool:
+    if frame is None or len(frame) != len(clean):
+        return True
+    if not name:
+        return not frame.equals(clean)
+    return _changed(clean[name], frame[name]) >= LEAST_CHANGED * _laid_on(magnitude, clean[name])
+
+
+def _changed(before: pd.Series, after: pd.Series) -> int:
+    """Rows whose value differs; a null equals a null, and 1 equals 1.0."""
+    same = (before.to_numpy() == after.to_numpy()) | (before.isna().to_numpy() & after.isna().to_numpy())
+    return int((~same).sum())
+
+
+def _laid_on(magnitude: str, before: pd.Series) -> float:
+    """Values that a fault of that magnitude is meant for: its share of those there are (a single row at least), or all."""
+    share = re.search(r"([0-9]+)%", magnitude)
+    many = int(before.notna().sum())
+    if magnitude == "one row":
+        return 1.0
+    return max(1.0, float(share[1]) / 100 * many) if share else float(many)
 
 
 def slow_drift(case: Case, start: int, windows: int, rng: np.random.Generator) -> tuple[str, list[Frame]]:
@@ -123,7 +150,9 @@ def _changes(case: Case, clean: Frame, yesterday: Frame, history: Frame, rng: np
     yield "stale", "yesterday again", ("",), lambda f: _stale(f, yesterday, case)
     yield "missing", "no batch", ("",), lambda f: None
     hour = "hour" if "hour" in clean.columns else case.time
-    yield "hour shifted", "+3 h", (hour,), lambda f: _later(f, hour)
+    # what is shifted by the time column leaves the day, so that the table's rows may be named
+    named = (hour,) if hour == "hour" else (hour, "")
+    yield "hour shifted", "+3 h", named, lambda f: _later(f, hour)
     for name in rng.permutation(case.categories)[:2]:
         name = str(name)
         top = history[name].value_counts()

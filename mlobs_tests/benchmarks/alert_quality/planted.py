@@ -63,7 +63,7 @@ def plant(case: Case, *, days: int = 12, drifts: int = 6) -> Run:
     parts = [frame for _, frame in case.days]
     places: list[list[Window]] = []
     free = case.days[-1][0] + timedelta(days=1)
-    for i, _, _, _, frames in wanted:
+    for i, family, _, _, frames in wanted:
         own = []
         for step, frame in enumerate(frames):
             own.append(Window(free, free + timedelta(days=1)))
@@ -72,6 +72,8 @@ def plant(case: Case, *, days: int = 12, drifts: int = 6) -> Run:
                 moved[case.time] = moved[case.time] + (free - case.days[i + step][0])
                 parts.append(moved)
             free += timedelta(days=1)
+        # rows that were shifted out of their day must not fall into the next copy
+        free += timedelta(days=family == "hour shifted")
         places.append(own)
     windows = [Window(day, day + timedelta(days=1)) for day, _ in case.days]
     table = Table("batches", time=case.time, key=case.key, segments=case.segments)

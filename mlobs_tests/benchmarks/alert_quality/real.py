@@ -17,34 +17,44 @@ import pandas as pd
 from mlobs_tests.benchmarks.alert_quality.case import Case, cut
 
 DEALT_TUNED_ON = ("loans", "used cars", "crashes", "census", "mortgages")
-DEALT_REPORTED_ON = ("lending", "cards", "diamonds", "debtors", "card bills", "wages", "packages")
-DATED_TUNED_ON = ("pizzas", "hotels", "stops")
-DATED_REPORTED_ON = ("covid tests", "pet licences", "tweets", "bird strikes")
+DEALT_REPORTED_ON = (
+    "applicants", "churn", "workers", "taxis", "computers", "lending", "cards", "diamonds", "debtors", "card bills", "wages",
+    "packages",
+)  # fmt: skip
+DATED_TUNED_ON = ("pizzas", "hotels", "stops", "covid tests", "bird strikes")
+DATED_REPORTED_ON = ("births", "use of force", "rodents", "city weather", "pet licences", "tweets")
 
 
 class Dealt(NamedTuple):
-    """A table without dates: where it comes from, rows of an average day, days, and the field that segments it."""
+    """A table without dates: where it comes from, rows of an average day, days, the field that segments it, and whether every
+    day has as many rows (files of one size) or Poisson many (rows that arrive by themselves)."""
 
     package: str
     item: str
     rows: int
     days: int
     segment: str = ""
+    even: bool = False
 
 
 DEALT = {
-    "loans": Dealt("openintro", "loans_full_schema", 50, 190, "homeownership"),
+    "loans": Dealt("openintro", "loans_full_schema", 50, 190, "homeownership", even=True),
     "used cars": Dealt("modeldata", "car_prices", 60, 200),
-    "crashes": Dealt("DAAG", "nassCDS", 130, 190, "airbag"),
+    "crashes": Dealt("DAAG", "nassCDS", 130, 190, "airbag", even=True),
     "census": Dealt("AER", "CPSSW8", 300, 190, "region"),
-    "mortgages": Dealt("AER", "HMDA", 15, 200, "deny"),
+    "mortgages": Dealt("AER", "HMDA", 15, 200, "deny", even=True),
+    "applicants": Dealt("modeldata", "credit_data", 50, 190, "Status"),
+    "churn": Dealt("modeldata", "wa_churn", 70, 190, "internet_service", even=True),
+    "workers": Dealt("AER", "CPS1988", 140, 190, "region"),
+    "taxis": Dealt("modeldata", "taxi", 52, 190, "company", even=True),
+    "computers": Dealt("Ecdat", "Computers", 33, 190, "premium"),
     "lending": Dealt("modeldata", "lending_club", 50, 190, "verification_status"),
-    "cards": Dealt("AER", "CreditCard", 200, 200, "card"),
+    "cards": Dealt("AER", "CreditCard", 200, 200, "card", even=True),
     "diamonds": Dealt("ggplot2", "diamonds", 270, 190, "cut"),
-    "debtors": Dealt("ISLR", "Default", 50, 190, "student"),
+    "debtors": Dealt("ISLR", "Default", 50, 190, "student", even=True),
     "card bills": Dealt("causaldata", "credit_cards", 150, 190),
     "wages": Dealt("wooldridge", "census2000", 1000, 120, "state"),
-    "packages": Dealt("modeldata", "check_times", 70, 190),
+    "packages": Dealt("modeldata", "check_times", 70, 190, even=True),
 }
 FIRST_DAY = "2023-01-02"
 
@@ -70,17 +80,15 @@ def table(package: str, item: str) -> pd.DataFrame:
 
 
 def dealt(name: str, source: Dealt) -> Case:
-    """Rows in random order, Poisson many a day; a table with too few of them is drawn from with replacement."""
+    """Rows in random order; a table with too few of them is drawn from with replacement."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     frame = table(source.package, source.item)
-    sizes = rng.poisson(source.rows, source.days)
+    sizes = np.full(source.days, source.rows) if source.even else rng.poisson(source.rows, source.days)
     again = sizes.sum() > len(frame)
     order = rng.integers(0, len(frame), sizes.sum()) if again else rng.permutation(len(frame))[: sizes.sum()]
     rows = frame.iloc[order].reset_index(drop=True)
     day = np.repeat(np.arange(source.days), sizes)
-    rows["at"] = pd.Timestamp(FIRST_DAY) + pd.to_timedelta(
-        day * 86400 + np.sort(rng.integers(0, 86400, len(rows))) % 86400, unit="s"
-    )
+    rows["at"] = pd.Timestamp(FIRST_DAY) + pd.to_timedelta(day * 86400 + rng.integers(0, 86400, len(rows)), unit="s")
     return _case(name, rows, (source.segment,) if source.segment else (), exceptional=frozenset())
 
 
@@ -181,7 +189,52 @@ def _strikes(name: str) -> Case:
     return _case(name, frame, ("time_of_day",), frozenset())
 
 
+def _births(name: str) -> Case:
+    frame = table("mosaicData", "Birthdays").drop(columns=["year", "month", "day", "wday"])
+    at = pd.to_datetime(frame.pop("date"), utc=True).dt.tz_localize(None).dt.normalize()
+    rng = np.random.default_rng(12)
+    frame["at"] = at + pd.to_timedelta(rng.integers(0, 86400, len(frame)), unit="s")
+    kept = (at >= "1987-01-01") & (at < "1988-01-01")
+    days = pd.to_datetime(
+        ["1987-05-25", "1987-07-03", "1987-07-04", "1987-09-07", "1987-11-26", "1987-12-24", "1987-12-25"]
+    )
+    return _case(name, frame[kept], (), frozenset(days.date))
+
+
+def _force(name: str) -> Case:
+    frame = table("openintro", "mn_police_use_of_force")
+    at = pd.to_datetime(frame.pop("response_datetime"), utc=True).dt.tz_localize(None)
+    frame["hour"] = at.dt.hour
+    # a week is one day of the table
+    return _case(name, frame.assign(at=_day(at, 7) + (at - at.dt.normalize())), ("force_type",), frozenset())
+
+
+def _rodents(name: str) -> Case:
+    frame = table("ratdat", "surveys").drop(columns=["record_id"])
+    at = pd.to_datetime(frame[["year", "month", "day"]], errors="coerce")
+    frame = frame[at.notna()].drop(columns=["year", "month", "day"])
+    rng = np.random.default_rng(13)
+    # a month, in which every plot is visited once, is one day of the table
+    month = pd.Timestamp("2020-01-01") + pd.to_timedelta((at.dt.year - 1977) * 12 + at.dt.month, unit="D")
+    frame["at"] = month[at.notna()] + pd.to_timedelta(rng.integers(0, 86400, len(frame)), unit="s")
+    return _case(name, frame, ("sex",), frozenset())
+
+
+def _city_weather(name: str) -> Case:
+    frame = table("mosaicData", "Weather").drop(columns=["year", "month", "day"])
+    at = pd.to_datetime(frame.pop("date"))
+    # a week of five cities is one day of the table
+    spread = pd.to_timedelta(np.random.default_rng(14).integers(0, 86400, len(frame)), unit="s")
+    return _case(name, frame.assign(at=_day(at, 7) + spread), ("city",), frozenset())
+
+
+def _day(at: pd.Series, days: int) -> pd.Series:
+    """Numbers of periods of so many days, as days from 2020 on."""
+    return pd.Timestamp("2020-01-01") + pd.to_timedelta((at - at.min().normalize()).dt.days // days, unit="D")
+
+
 DATED: dict[str, Callable[[str], Case]] = {
     "pizzas": _pizzas, "hotels": _hotels, "stops": _stops, "covid tests": _tests, "pet licences": _licences,
-    "tweets": _tweets, "bird strikes": _strikes,
+    "tweets": _tweets, "bird strikes": _strikes, "births": _births, "use of force": _force, "rodents": _rodents,
+    "city weather": _city_weather,
 }  # fmt: skip
