@@ -29,7 +29,6 @@ MEMORY = 60
 """Windows over which errors are averaged, once there are so many."""
 WEEKS = 10
 """Weeks over which a weekday's effect is averaged."""
-SHARPNESS = 6.0
 WINSOR = 3.5
 """Values further than so many scales from what was expected are drawn in before they are learned."""
 GROWTH = 4.0
@@ -94,7 +93,8 @@ class Baseline:
         self._predicted = guess
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             best = self.error.min(axis=0)
-            weight = np.where(self.error > 0, (best / self.error) ** SHARPNESS, 1.0)
+            closeness = (best / self.error) ** 2
+            weight = np.where(self.error > 0, closeness**2 * closeness, 1.0)
             weight /= weight.sum(axis=0)
         center = (weight * guess).sum(axis=0)
         total = self.square_seen.sum(axis=0)

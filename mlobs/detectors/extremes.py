@@ -13,6 +13,7 @@ from mlobs.detectors.baseline import medians
 from mlobs.detectors.columns import EXTREME, Columns
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 TOUCHED = 0.5
 """Share of the newest windows in which a twentieth of the rows must lie at the furthest value ever seen for that to be a hard
@@ -21,17 +22,18 @@ ALIKE = 0.005
 """Part of a field's range by which its outer quantile may miss the extreme; quantiles are read from a histogram."""
 
 
-def edges(columns: Columns, reach: Floats, ring: Floats) -> tuple[Floats, Floats]:
+def edges(columns: Columns, reach: Floats, ring: Floats, wanted: Mask) -> tuple[Floats, Floats]:
     """Outermost values that count as in range: lower for minima, upper for maxima; infinite while nothing is known.
 
     Args:
         columns: what is fixed of each metric.
         reach: of shape (2, n_metrics): the smallest and largest value ever learned of each metric.
         ring: of shape (n_metrics, n_windows): its newest values.
+        wanted: the extremes that are asked for.
     """
     size = len(columns)
     low, high = np.full(size, -np.inf), np.full(size, np.inf)
-    which = np.flatnonzero((columns.kind == EXTREME) & np.isfinite(reach[0]) & np.isfinite(reach[1]))
+    which = np.flatnonzero(wanted & (columns.kind == EXTREME) & np.isfinite(reach[0]) & np.isfinite(reach[1]))
     if not len(which):
         return low, high
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

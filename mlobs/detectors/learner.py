@@ -232,9 +232,12 @@ class Learner:
     def _beyond(self, value: Floats, columns: Columns) -> Mask:
         """Extremes out of the learned range: beyond the furthest seen by half the range, and by as much as the furthest
         itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields); beyond a hard bound at all."""
-        low, high = edges(columns, self.reach, self.baseline.ring)
         with np.errstate(invalid="ignore"):
-            return np.where(columns.upper, value > high, value < low)
+            furthest: Mask = np.where(columns.upper, value > self.reach[1], value < self.reach[0])
+            if not furthest.any():
+                return furthest
+            low, high = edges(columns, self.reach, self.baseline.ring, furthest)
+            return np.asarray(np.where(columns.upper, value > high, value < low))
 
     def _bounds(
         self, j: Judged, row: Row, columns: Columns, limit: Floats, extreme: Mask, flipped: Mask, novelty_limit: Floats
@@ -258,7 +261,7 @@ class Learner:
         always = j.never & flipped
         for never, at in ((j.never & ~flipped, 0.0), (always, 1.0)):
             j.low[never] = j.high[never] = j.center[never] = at
-        low, high = edges(columns, self.reach, self.baseline.ring)
+        low, high = edges(columns, self.reach, self.baseline.ring, extreme)
         j.low[extreme], j.high[extreme] = low[extreme], high[extreme]
         passed, failed = j.status == PASSED, j.status == FAILED
         # rare rates and never-seen events that can't be told from chance yet: the range must agree with the verdict
