@@ -5,8 +5,8 @@ times how sure its evidence is. Shares overlap (a broken field also shows in a s
 
 - Segments and mix: the exact decomposition of a difference of two weighted means (Kitagawa 1955, "Components of a
   difference between two rates", JASA 50): sum of w'(e' - e), error within segments, plus sum of (w' - w)(e - E), mix.
-- Fields: permutation importance is the rise of the error when a field is destroyed, hence the most that a fault or drift
-  of the field can explain.
+- Fields: permutation importance is the rise of the error when a field is destroyed, hence the most that a fault, change
+  or drift of the field can explain.
 """
 
 from __future__ import annotations
@@ -283,33 +283,52 @@ def _importance_share(e: Evidence, field: str) -> float:
 
 
 def _drifts(e: Evidence) -> list[RootCause]:
-    """Fields that moved away from the training data, by drift x importance."""
+    """Fields that moved, away from the training data or from what was usual, by importance."""
     broken = {v.field for v in e.verdicts if v.failed and v.severity == "error" and v.field}
+    distances = {(d.table, d.field): d for d in e.drift if d.distance > d.threshold}
+    changes = _changes(e)
     found = []
-    for d in e.drift:
-        if d.distance <= d.threshold or d.field in broken:
+    for table, field in sorted({*distances, *changes}):
+        if field in broken:
             continue
-        moved = 1.0 - math.exp(-(d.distance - d.threshold / 2))
-        share = _importance_share(e, d.field) * moved
-        how = f"PSI {d.distance:.2f}, threshold {d.threshold:.2f}"
-        known = e.importances.get(d.field) if e.importances else None
-        weight = (
-            ""
-            if known is None
-            else f"; destroying the field costs {known:.3g} of {ERRORS.get(e.fall.metric, e.fall.metric)}"
-        )
-        sentence = f"{d.field} of {d.table} has moved away from the training data ({how})"
-        found.append(_cause("drift", f"{d.table}.{d.field}", share, 1.0, sentence, (how + weight,)))
+        said, moved, reasons = f"{field} of {table} has changed", 1.0, _reasons(changes.get((table, field), ()))
+        if (table, field) in distances:
+            d = distances[table, field]
+            how = f"PSI {d.distance:.2f}, threshold {d.threshold:.2f}"
+            said = f"{field} of {table} has moved away from the training data ({how})"
+            if not reasons:
+                moved = 1.0 - math.exp(-(d.distance - d.threshold / 2))
+            known = e.importances.get(field) if e.importances else None
+            costs = ERRORS.get(e.fall.metric, e.fall.metric)
+            reasons = [how if known is None else f"{how}; destroying the field costs {known:.3g} of {costs}", *reasons]
+        else:
+            said = f"{said}: {reasons[0]}"
+        found.append(_cause("drift", f"{table}.{field}", _importance_share(e, field) * moved, 1.0, said, reasons))
+    return found
+
+
+def _changes(e: Evidence) -> dict[tuple[str, str], list[Verdict]]:
+    """(table, field) -> what failed of fields that changed without being broken.
+
+    A change by itself is harmless: it takes a known importance to make a suspect of the field.
+    """
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    for v in e.verdicts:
+        changed = v.failed and v.severity == "warn" and v.detector == "field_health" and v.table != e.actuals
+        if changed and (e.importances or {}).get(v.field, 0.0) > 0:
+            found.setdefault((v.table, v.field), []).append(v)
     return found
 
 
 def _segments(e: Evidence) -> list[RootCause]:
     """Segments in which the error rose, by how much more of the excess they hold than of the rows.
 
-    They count half when the rise came with a new version, or may be one of the labels that are known.
+    They count half when the rise came with a new version or a change of a field that can explain it, which shows more in
+    one segment than in another, or when it may be one of the labels that are known.
     """
     said = "error beyond the naive baseline's" if e.fall.against_naive else "error"
-    suspected = max(_doubt(e), float(any(_took_over_at_onset(e, v) for v in e.versions)))
+    changed = max((_importance_share(e, field) for _, field in _changes(e)), default=0.0)
+    suspected = max(_doubt(e), changed, float(any(_took_over_at_onset(e, v) for v in e.versions)))
     found = []
     for changes in (e.segments or {}).values():
         total = sum(c.rows_after for c in changes)

@@ -50,6 +50,27 @@ def test_failures_of_accuracy_and_changes_are_no_data_faults():
     assert root_causes(Evidence(FALL, [failure("delay.performance", 1), failure("features", 1, severity="warn")])) == []
 
 
+def test_a_change_of_an_important_field_is_a_suspect():
+    changes = [failure(table, 1, severity="warn") for table in ("features", "actuals")]
+    changes += [failure("features", 1, "rain", severity="warn"), failure("predictions", 1, "delay", severity="warn")]
+    evidence = Evidence(FALL, changes, importances=IMPORTANCES, actuals="actuals")
+    (found,) = root_causes(evidence)
+    assert (found.kind, found.subject, found.score) == ("drift", "features.wind", 0.7)
+    assert found.sentence == "wind of features has changed: mean of wind is out of range"
+    far = replace(evidence, drift=[FieldDrift("features", "wind", 0.3, 0.1)])
+    (both,) = root_causes(far)
+    assert (both.score, both.evidence[1:]) == (0.7, ("mean of wind is out of range",))
+    assert both.sentence == "wind of features has moved away from the training data (PSI 0.30, threshold 0.10)"
+
+
+def test_a_change_comes_before_the_segment_where_it_shows_most_if_it_can_explain_the_rise():
+    origins = [SegmentChange("origin=EWR", 500, 500, 5, 17, 0.5), SegmentChange("origin=LGA", 500, 500, 35, 35, 2.0)]
+    evidence = Evidence(FALL, [failure("features", 1, severity="warn")], (), IMPORTANCES, {"origin": origins})
+    assert [c.kind for c in root_causes(evidence)] == ["drift", "segment"]
+    slight = replace(evidence, importances={"wind": 1.0})
+    assert [c.kind for c in root_causes(slight)] == ["segment", "drift"]
+
+
 def test_drift_counts_by_distance_and_importance():
     moved = [
         FieldDrift("features", "hour", 1.0, 0.1),
