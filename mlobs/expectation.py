@@ -7,8 +7,9 @@ Binary, and multiclass with probabilities: confidence-based estimation. The prob
 Kull, Silva Filho and Flach 2017), and a calibrated probability is the chance of the outcome, from which every expected
 figure follows. One that is right for the rows of each probability is not yet right for each kind of rows among them, and
 is off when their mix shifts; so its level and slope vary with the inputs (a varying-coefficient model: Hastie and
-Tibshirani 1993). What is left is then uncorrelated with every input, at any probability, and a calibration of which that is
-true stays right when inputs shift along their scales (multiaccuracy: Kim, Ghorbani and Zou 2019, Kim et al. 2022).
+Tibshirani 1993), where that is nearer on the newest rows. What is left is then uncorrelated with every input, at any
+probability, and a calibration of which that is true stays right when inputs shift along their scales (multiaccuracy: Kim,
+Ghorbani and Zou 2019, Kim et al. 2022).
 
 Regression, and multiclass without probabilities: a loss model (gradient-boosted trees, Poisson deviance, whose mean is that
 of the losses) learns the loss of a row from its inputs and the prediction. All of it holds while only the inputs shift;
@@ -37,6 +38,10 @@ one for all inputs. Ten are the least at which a logistic regression is thought 
 CALIBRATION_ROWS = 200_000
 """Newest rows that a varying calibration is learned from: so many settle it, and take seconds."""
 
+UNSEEN = 0.3
+"""Newest share of the rows on which a varying calibration must have the lower log loss, learned from the others, to be kept:
+with time the mix moves and relations do, and one that was learned too closely is worse there than none."""
+
 FAR = 4.0
 """Standard deviations from the mean to which inputs count, and beyond which a calibration learned of others isn't stretched."""
 
@@ -48,6 +53,11 @@ CLIP = 1e-9
 
 HUGE = 1e30
 """Numbers are clipped to [-HUGE, HUGE], which single precision still holds; infinities with them."""
+
+
+_PLAIN: dict[str, Any] = {"C": 1e4}
+_VARYING: dict[str, Any] = {"solver": "newton-cholesky"}
+"""Of the logistic regressions: of the odds alone, next to no penalty; with the inputs, scikit-learn's usual one."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +131,29 @@ def _calibration(inputs: pd.DataFrame, chance: Array, hit: Array, rate: float) -
     if numeric or named:
         frame = _read(inputs.iloc[newest], numeric, named)
         encoder = _standard(numeric, named).fit(frame)
-        design, known = _varying(_odds(chance[newest]), encoder.transform(frame)), hit[newest]
-        if min(known.sum(), len(known) - known.sum()) >= EVENTS * design.shape[1]:
-            learned = LogisticRegression(solver="newton-cholesky").fit(design, known)
+        odds, known = _odds(chance[newest]), hit[newest]
+        design = _varying(odds, encoder.transform(frame))
+        enough = min(known.sum(), len(known) - known.sum()) >= EVENTS * design.shape[1]
+        if enough and _gains(design, odds, known):
+            learned = LogisticRegression(**_VARYING).fit(design, known)
             return Expectation("varying", rate, learned, numeric, named, encoder)
-    return Expectation("calibration", rate, LogisticRegression(C=1e4).fit(_odds(chance), hit), numeric, named)
+    return Expectation("calibration", rate, LogisticRegression(**_PLAIN).fit(_odds(chance), hit), numeric, named)
+
+
+def _gains(design: Array, odds: Array, hit: Array) -> bool:
+    """Whether the regression on `design` has a lower log loss than that on `odds` on the newest rows, by more than its
+    standard error; both learned from the others."""
+    from sklearn.linear_model import LogisticRegression
+
+    at = int(len(hit) * (1 - UNSEEN))
+    if len(set(hit[:at])) < 2:
+        return False
+    losses = []
+    for how, x in ((_PLAIN, odds), (_VARYING, design)):
+        chance = LogisticRegression(**how).fit(x[:at], hit[:at]).predict_proba(x[at:])[:, 1]
+        losses.append(-np.log(np.clip(np.where(hit[at:] == 1, chance, 1 - chance), CLIP, 1.0)))
+    gain = losses[0] - losses[1]
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def _standard(numeric: Sequence[str], named: Sequence[str]) -> Any:

@@ -157,7 +157,7 @@ def test_classes_with_and_without_probabilities(known: bool) -> None:
     made = Predicted(said, {"a": chance, "b": np.minimum(chance, 1 - chance)} if known else {})
     learned = learn(model_of("multiclass"), frame, truth, made)
     assert learned is not None
-    assert learned.kind == ("varying" if known else "miss")
+    assert learned.kind == ("calibration" if known else "miss")
     assert np.abs(learned.of(frame, made) - chance).mean() < 0.05
 
 
@@ -248,17 +248,15 @@ def test_a_calibration_is_corrected_where_the_model_overlooks_an_input() -> None
         assert gaps[0] < 0.3 * gaps[1], (share, gaps)
 
 
-def test_a_calibration_that_is_right_stays_so_and_few_outcomes_or_no_inputs_let_it_vary_with_none() -> None:
+def test_a_calibration_that_is_right_few_outcomes_or_no_inputs_leave_it_as_it_is() -> None:
     generator = np.random.default_rng(3)
     said = generator.random(20_000)
     truth = (generator.random(20_000) < said).astype(float)
     noise = pd.DataFrame({name: generator.normal(0, 1, 20_000) for name in "abc"})
     right = learn(model_of("binary"), noise, truth, Predicted(said, {}))
     assert right is not None
-    assert right.kind == "varying"
-    moved = noise + 0.5
-    for inputs in (noise, moved):
-        assert np.abs(right.of(inputs, Predicted(said, {})) - said).mean() < 0.01
+    assert right.kind == "calibration"
+    assert np.abs(right.of(noise + 0.5, Predicted(said, {})) - said).mean() < 0.01
     said, truth = said[:2000], truth[:2000]
     none = learn(model_of("binary"), pd.DataFrame(index=range(2000)), truth, Predicted(said, {}))
     rare = (np.arange(2000) % 30 == 0).astype(float)  # 67 outcomes, and 20 for each of 4 coefficients are asked for
@@ -280,3 +278,16 @@ def test_inputs_never_seen_missing_or_infinite_still_get_a_figure() -> None:
         assert learned.kind in ("varying", "loss")
         found = learned.of(hostile, Predicted(np.array([0.0, 1.0, 0.5, 0.5]), {}))
         assert np.isfinite(found).all()
+
+
+def test_a_calibration_that_varied_otherwise_on_the_newest_rows_is_not_kept() -> None:
+    generator = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": generator.normal(0, 1, 10_000)})
+    said = generator.uniform(0.2, 0.8, 10_000)
+    way = np.where(np.arange(10_000) < 7000, 0.15, -0.15)  # the relation has turned round
+    truth = (generator.random(10_000) < said + way * np.tanh(frame["x"].to_numpy())).astype(float)
+    turned = learn(model_of("binary"), frame, truth, Predicted(said, {}))
+    steady = learn(model_of("binary"), frame[:7000], truth[:7000], Predicted(said[:7000], {}))
+    assert turned is not None
+    assert steady is not None
+    assert (turned.kind, steady.kind) == ("calibration", "varying")

@@ -34,15 +34,16 @@ project = mlobs.Project(models=[model])
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch):
-    """What these tests import is gone afterwards."""
+    """What these tests import is gone afterwards, and what they displaced is back."""
     monkeypatch.delenv("MLOBS_PROJECT", raising=False)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(project, "_FOLDERS", project._FOLDERS[:])
     before = dict(sys.modules)
     yield
-    for name in set(sys.modules) - set(before):
+    for name in [*sys.modules]:
         if name.partition(".")[0] in ("monitoring", "names", "parts", "late_ours", "late_theirs"):
             del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name not in sys.modules})
 
 
 def written(folder: Path, name: str, setting: str = "monitoring:project") -> Path:
