@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlobs.errors import SpecError, nearest
-from mlobs.states.accuracy import ERROR_BINS_PER_OCTAVE, LOGIT_BINS_PER_UNIT, AccuracyState
+from mlobs.states.accuracy import ERROR_BINS_PER_OCTAVE, AccuracyState
 
 DEFAULT_ERROR = {"regression": "mae", "binary": "log_loss", "multiclass": "error_rate"}
 """The error watched when a declaration names none."""
@@ -463,12 +463,6 @@ def calibration_error(state: AccuracyState, bins: int = 10) -> float:
     place = np.minimum((probability / rows * bins).astype(int), bins - 1)
     gaps = np.bincount(place, probability - positives, minlength=bins)
     return float(np.abs(gaps).sum() / rows.sum())
-
-
-def logit_bin(probability: float) -> int:
-    """The bin of a probability, as the query computes it: its log-odds times 20, floored, clamped to +-200."""
-    p = min(max(probability, 1e-15), 1 - 1e-15)
-    return math.floor(min(max(math.log(p / (1 - p)), -10.0), 10.0) * LOGIT_BINS_PER_UNIT)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlobs.errors import ProfileError
 from mlobs.metrics.distributions import distribution
 from mlobs.metrics.profiles import Profile
-from mlobs.states import CategoricalState, FieldState, NumericState
+from mlobs.states import FieldState, NumericState
 from mlobs.states.grid import HALF
 
 Floats = NDArray[np.float64]
@@ -350,10 +350,3 @@ def distances(reference: Profile, profile: Profile, name: str = "psi") -> dict[s
         )
     shared = [n for n, s in reference.fields.items() if n in profile.fields and s.kind == profile.fields[n].kind]
     return {n: distance(reference.fields[n], profile.fields[n], name) for n in shared}
-
-
-def unseen_names(state: FieldState) -> dict[str, int]:
-    """Categories that the reference had not, with their rows, most frequent first."""
-    if not isinstance(state, CategoricalState):
-        return {}
-    return dict(sorted(((k, n) for k, (_, n) in state.unseen.items()), key=lambda item: (-item[1], item[0])))

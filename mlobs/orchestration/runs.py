@@ -15,8 +15,6 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 MODEL, TRIGGER, REASON, CHECK, SOURCE, WINDOW = (
     f"mlobs/{name}" for name in ("model", "trigger", "reason", "check", "source_run", "window")
 )
-MAX_TAG = 63
-"""Dagster's UI cuts longer tag values; reasons are kept whole in history and in the tick's log."""
 
 
 def windows_of(context: Any, calendar: Calendar) -> list[Window]:

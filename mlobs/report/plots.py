@@ -43,7 +43,6 @@ MARKS: dict[str, tuple[str, str]] = {
 """What happened to the model, or was said of it -> marker and colour on the accuracy plot."""
 
 MAX_MIX = 6
-STATES: tuple[CellState, ...] = ("passed", "learning", "pending", "warn", "error")
 
 
 @dataclass(frozen=True)

@@ -177,11 +177,6 @@ class Tracking:
         self.client.set_registered_model_alias(model, CHALLENGER, made.version)
         return self.version(model, str(made.version))
 
-    def set_alias(self, version: Version, alias: str) -> None:
-        """Point `alias` at a version; one write, so readers see the old or the new one."""
-        with self._writing(f"set alias {alias!r} of model {version.model!r}"):
-            self.client.set_registered_model_alias(version.model, alias, version.version)
-
     def promote(self, version: Version, *, by: str, reason: str, at: datetime) -> Version:
         """Make a version the champion and write down who did it, when (data time) and why.
 

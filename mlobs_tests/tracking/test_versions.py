@@ -245,7 +245,7 @@ def test_an_alias_deleted_by_hand_is_an_error_not_a_missing_champion(tracking: T
         TrackingError, match=r"the alias 'champion' is gone from the registry, though version 1 was promoted"
     ):
         tracking.champion("m")
-    tracking.set_alias(tracking.version("m", "1"), "champion")
+    tracking.client.set_registered_model_alias("m", "champion", "1")
     assert tracking.champion("m") is not None
 
 
