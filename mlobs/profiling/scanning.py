@@ -235,11 +235,14 @@ def binned_texts(
     return [queries.union(part) for part in parts if part]
 
 
-def _listing(engine: Engine, request: Request, found: Sequence[Combination], sizes: Sequence[int]) -> dict[int, int]:
+def _listing(
+    engine: Engine, request: Request, found: Sequence[Combination], groups: NDArray[np.int64], rows: Sequence[int]
+) -> dict[int, int]:
     """Field -> the share 2^-r of its values' hashes that its bins list; empty where a query of their own is faster."""
     if not scan_of(engine, request, found).lenient or groups_of(request, found) > TOGETHER:
         return {}
-    return listing({at: state.grid for at, (_, state) in request.only(NumericState).items()}, sizes)
+    grids = {at: state.grid for at, (_, state) in request.only(NumericState).items()}
+    return listing(grids, sizes_of(groups, rows))
 
 
 def groups_of(request: Request, found: Sequence[Combination]) -> int:
@@ -255,7 +258,7 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         wide = engine.run(wide_text(engine, request, found))
         rows = wide.column("rows").to_pylist()
         request = replace(request, rows=sum(rows))
-        listed = _listing(engine, request, found, sizes_of(numbering.number(wide), rows))
+        listed = _listing(engine, request, found, numbering.number(wide), rows)
         tables = [engine.run(text) for text in binned_texts(engine, request, found, listed)]
         answers = [answer(table, numbering) for table in tables]
         numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)

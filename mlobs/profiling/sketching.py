@@ -128,6 +128,6 @@ def _sampled(registers: Registers, key: Key, sampling: int) -> NDArray[np.uint8]
 
 
 def sizes_of(groups: NDArray[np.int64], rows: Sequence[int]) -> list[int]:
-    """The rows of each group that lies in a window."""
-    total = np.bincount(groups[groups >= 0], np.asarray(rows)[groups >= 0]) if len(groups) else np.zeros(0)
-    return [int(n) for n in total if n]
+    """The rows of each group that lies in a window; groups may be numbered with gaps."""
+    sizes = pd.Series(rows, dtype=np.int64)[groups >= 0].groupby(groups[groups >= 0]).sum()
+    return [int(n) for n in sizes if n]

@@ -121,3 +121,9 @@ def test_segments_list_too_and_add_up() -> None:
     assert isinstance(whole, NumericState)
     assert np.array_equal(whole.registers, registers_of(day, "x", whole.sampling))
     assert len(found.segments) == 3
+
+
+def test_groups_that_are_numbered_with_gaps_cost_what_there_are_of_them() -> None:
+    far = np.array([0, 364 << 40, 0, -1, 364 << 40, 1 << 20], np.int64)  # segments number groups in steps of 2^20
+    assert sketching.sizes_of(far, [1, 2, 3, 9, 4, 0]) == [4, 6]
+    assert sketching.sizes_of(np.array([], np.int64), []) == []
