@@ -93,8 +93,10 @@ class Baseline:
         self._predicted = guess
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             best = self.error.min(axis=0)
-            closeness = (best / self.error) ** 2
-            weight = np.where(self.error > 0, closeness**2 * closeness, 1.0)
+            square = (best / self.error) ** 2
+            weight = np.where(
+                self.error > 0, square * square * square, 1.0
+            )  # the sixth power: the best one counts, nearly alone
             weight /= weight.sum(axis=0)
         center = (weight * guess).sum(axis=0)
         total = self.square_seen.sum(axis=0)
