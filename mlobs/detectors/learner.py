@@ -34,6 +34,8 @@ NOMINAL_RECORD = 2.2
 """Multiple of the largest past error that it must surpass, too, at an excess of 1."""
 MOST_EXCESS = 99.0
 """Where a metric without any variation moves."""
+STEADY_SCORE = 9.0
+"""Normal score, and excess, of a row count that differs after it never did: no chance, and no size to measure it by."""
 SETTLED = 21
 """Windows of a metric from which limits are learned from how far it strays: before, its range is still forming."""
 FIRST_SHARE = 0.02
@@ -128,7 +130,8 @@ class Learner:
         excess = np.where(lumpy | young, 0.0, excess)
         failed = excess > limit
         moved = steady(columns, self.baseline, self.still_windows) & measured & (np.abs(gap) > STILL)
-        score, excess = np.where(moved, np.maximum(score, 9.0), score), np.where(moved, 9.0, excess)
+        score = np.where(moved, np.maximum(score, STEADY_SCORE), score)
+        excess = np.where(moved, STEADY_SCORE, excess)
         failed |= moved
 
         first = new_values(columns, shown, slope, seen)

@@ -19,7 +19,7 @@ from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import PAST, Reference, blank
 from mlobs.profiling.refusals import told
-from mlobs.profiling.scanning import Request, check_condition, condition
+from mlobs.profiling.request import Request, check_condition, condition
 from mlobs.profiling.watching import Watched
 from mlobs.spec import Table
 from mlobs.windows import Window, instant

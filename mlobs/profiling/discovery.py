@@ -34,7 +34,7 @@ from mlobs.profiling.nodes import (
     times,
 )  # fmt: skip
 from mlobs.profiling.queries import row_hash
-from mlobs.profiling.scanning import Request, scan_of, ungrouped
+from mlobs.profiling.request import Request, scan_of, ungrouped
 from mlobs.profiling.wide import LARGEST, ROUNDED, off_grid, score
 from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Relation
 from mlobs.states.grid import Grid

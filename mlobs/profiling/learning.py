@@ -25,7 +25,8 @@ from mlobs.profiling.grouping import SEGMENTS, Combination, Segmentation
 from mlobs.profiling.nodes import Node
 from mlobs.profiling.profiles import made_profiles
 from mlobs.profiling.reference import Reference, fingerprint
-from mlobs.profiling.scanning import HASHED, TEXTS, Request, check_condition, combinations
+from mlobs.profiling.request import HASHED, TEXTS, Request, check_condition
+from mlobs.profiling.scanning import combinations
 from mlobs.profiling.surveying import distinct_texts, histograms, level_counts, row_count
 from mlobs.spec import Field, FieldKind
 from mlobs.states import (

@@ -8,7 +8,8 @@ from typing import Any
 
 from mlobs.engines.protocol import Engine
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling.scanning import Group, Request, Scanned, duplicate_keys, scanned
+from mlobs.profiling.request import Request
+from mlobs.profiling.scanning import Group, Scanned, duplicate_keys, scanned
 from mlobs.states import FieldState, NumericState, PairState, ResidualState
 from mlobs.windows import Window
 

@@ -80,7 +80,7 @@ class Reference:
         from mlobs.engines import open_data
         from mlobs.profiling.learning import learn
         from mlobs.profiling.refusals import told
-        from mlobs.profiling.scanning import condition
+        from mlobs.profiling.request import condition
 
         engine, source = open_data(data)
         keys = (key,) if isinstance(key, str) else tuple(key or ())

@@ -11,9 +11,10 @@ from dataclasses import replace
 from sqlglot import exp
 
 from mlobs.engines.protocol import Engine
-from mlobs.profiling import assemble, queries, scanning
+from mlobs.profiling import assemble, queries
 from mlobs.profiling.nodes import column, count, named, select
-from mlobs.profiling.scanning import Groups, Request, answer, numeric_columns, scan_of, text_columns, ungrouped
+from mlobs.profiling.request import Request, numeric_columns, scan_of, text_columns, text_limit, ungrouped
+from mlobs.profiling.scanning import Groups, answer
 from mlobs.states import CategoricalState, Levels, NumericState
 from mlobs.states.grid import Grid
 
@@ -41,7 +42,7 @@ def level_counts(engine: Engine, base: Request, names: Sequence[str]) -> dict[st
         ungrouped(engine, base), frames={name: CategoricalState(Levels()) for name in names}, rows=1 << 62
     )
     scan = replace(scan_of(engine, request), compact=False)  # a ranking of its own for each field
-    texts = queries.value_queries(scan, text_columns(engine, request), scanning.TEXTS + 1, ranked=True)
+    texts = queries.value_queries(scan, text_columns(engine, request), text_limit(request), ranked=True)
     counts: dict[str, dict[str, int]] = {name: {} for name in names}
     for text in texts:
         rows = answer(engine.run(text), Groups(0))

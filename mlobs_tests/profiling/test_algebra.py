@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mlobs.errors import ProfileError
 from mlobs.metrics.profiles import Profile
-from mlobs.profiling import Reference, profile, scanning
+from mlobs.profiling import Reference, profile, request
 from mlobs.states import NumericState
 from mlobs_tests.profiling.rows import hostile_rows
 
@@ -92,13 +92,13 @@ def same_number(a: float, b: float, scale: float) -> bool:
 def test_the_sum_is_the_profile_of_both(a: Any, b: Any, v: Any, w: Any, many: bool) -> None:
     first, second = table(a, v), table(b, w)
     reference = Reference.learn(pa.concat_tables([first, second]).slice(0, len(a)))
-    before = scanning.FEW
+    before = request.FEW
     try:
-        scanning.FEW = 0 if many else before
+        request.FEW = 0 if many else before
         parts = profile(first, reference=reference), profile(second, reference=reference)
         whole = profile(pa.concat_tables([first, second]), reference=reference)
     finally:
-        scanning.FEW = before
+        request.FEW = before
     assert_close(parts[0] + parts[1], whole)
     assert parts[0] + parts[1] == parts[1] + parts[0]
     assert parts[0] + Profile.empty() == parts[0] == Profile.empty() + parts[0]
@@ -202,7 +202,7 @@ def test_moments_near_a_billion_agree_with_numpy() -> None:
 @pytest.mark.parametrize("many", [True, False])
 def test_moments_far_from_the_reference_agree_with_numpy(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if many:
-        monkeypatch.setattr(scanning, "FEW", 0)
+        monkeypatch.setattr(request, "FEW", 0)
     rng = np.random.default_rng(2)
     x = 1e9 + rng.normal(0, 1e-3, 5000)
     reference = Reference.learn(pa.table({"x": rng.normal(0, 1, 1000)}))

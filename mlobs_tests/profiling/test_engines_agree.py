@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import Engine, open_data
-from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows, scanning
+from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows, request
 from mlobs.spec import Field, Table
 from mlobs.states import NumericState
 from mlobs.windows import Window
@@ -65,7 +65,7 @@ def test_windows_in_one_pass_equal_each_by_itself(engine: Engine, fill: Any, row
 
 def test_many_rows_take_another_query_and_give_the_same(rows: pa.Table, reference: Reference, monkeypatch: Any) -> None:
     few = profile(rows, reference=reference)
-    monkeypatch.setattr(scanning, "FEW", 0)
+    monkeypatch.setattr(request, "FEW", 0)
     assert differences(profile(rows, reference=reference), few) == []
 
 
@@ -75,8 +75,8 @@ def test_bins_of_a_grid_with_a_tail_are_those_of_its_formula(engine: Engine, fil
     reference = Reference.learn(rows.slice(0, 100))
     assert [grid.tailed for grid in reference.grids.values()] == [True, False]
     source = fill("far", rows)
-    for few in (scanning.FEW, 0):
-        monkeypatch.setattr(scanning, "FEW", few)
+    for few in (request.FEW, 0):
+        monkeypatch.setattr(request, "FEW", few)
         state = profile((engine, source), reference=reference).field("x")
         assert isinstance(state, NumericState)
         bins, counts = np.unique(reference.grids["x"].bins(x), return_counts=True)

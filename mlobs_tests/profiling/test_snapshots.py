@@ -19,6 +19,7 @@ from mlobs.engines.forms import Forms
 from mlobs.engines.protocol import Source
 from mlobs.profiling import open_text, queries, scanning
 from mlobs.profiling.grouping import Segmentation
+from mlobs.profiling.request import Request, numeric_columns, scan_of, text_columns
 from mlobs.states import BooleanState, CategoricalState, Grid, Levels, NumericState, Relation, TimestampState
 from mlobs.windows import Window
 
@@ -53,7 +54,7 @@ def statements(dialect: str) -> dict[str, str]:
     forms = Forms(dialect)
     engine: Any = SimpleNamespace(dialect=dialect, forms=forms, sql=forms.sql)
     columns = dict(zip(FRAMES, TYPES[dialect], strict=True))
-    request = scanning.Request(
+    request = Request(
         Source.table(("flights", "features")),
         FRAMES,
         columns,
@@ -65,14 +66,14 @@ def statements(dialect: str) -> dict[str, str]:
         relations=(RELATION,),
     )
     found = [("B6",), ("AA",)]
-    scan = scanning.scan_of(engine, request, found)
-    numbers = scanning.numeric_columns(engine, request)
+    scan = scan_of(engine, request, found)
+    numbers = numeric_columns(engine, request)
     windows = scan.by_window()
     outer = scan.regrouped(exp.to_table("texts"))
     asked = {
         "wide": scanning.wide_text(engine, request, found),
         "bins": queries.union(queries.numeric_queries(scan, numbers, shown=queries.NUMBERS)),
-        "texts": queries.union(queries.value_queries(scan, scanning.text_columns(engine, request), 60_003)),
+        "texts": queries.union(queries.value_queries(scan, text_columns(engine, request), 60_003)),
         "distinct sketches": queries.union(queries.sketch_queries(scan, [(numbers[0], 0), (numbers[1], 3)])),
         "exact distinct": queries.union(queries.exact_queries(windows, numbers)),
         "row hashes": queries.row_query(windows, list(FRAMES)[:4], 1 << 60),

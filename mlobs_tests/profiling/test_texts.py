@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import Engine
-from mlobs.profiling import Reference, profile, scanning
+from mlobs.profiling import Reference, profile, request
 from mlobs.spec import Field
 from mlobs.states import CategoricalState
 
@@ -44,12 +44,12 @@ def test_counted_in_the_engine_or_here_is_the_same(
     reference = Reference.learn(pa.table({"word": reference_rows}))
     source = fill("words", pa.table({"word": VALUES}))
     here = state_of(engine, source, reference)
-    monkeypatch.setattr(scanning, "TEXTS", 3)
+    monkeypatch.setattr(request, "TEXTS", 3)
     assert state_of(engine, source, reference) == here
 
 
 def test_a_field_with_very_many_texts_keeps_its_frequent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "TEXTS", 50)
+    monkeypatch.setattr(request, "TEXTS", 50)
     monkeypatch.setattr("mlobs.profiling.learning.TEXTS", 50)
     rows = [f"id {i}" for i in range(400)] + ["common"] * 100
     reference = Reference.learn(pa.table({"word": rows}))

@@ -17,7 +17,7 @@ from mlobs.engines.protocol import Engine, Source
 from mlobs.profiling import Reference, blank, profile
 from mlobs.profiling.grouping import Segmentation
 from mlobs.profiling.profiles import made_profiles
-from mlobs.profiling.scanning import Request
+from mlobs.profiling.request import Request
 from mlobs.windows import Window
 from mlobs_tests.benchmarks.profiles.clock import least
 from mlobs_tests.benchmarks.profiles.workload import CATEGORICAL, CHUNK, NUMERIC, chunk, make
