@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -236,7 +236,12 @@ def root_causes(evidence: Evidence) -> list[RootCause]:
         *_labels(evidence),
         *_harder(evidence),
     ]
-    return sorted((c for c in found if c.score >= LEAST), key=lambda c: (-c.score, c.kind, c.subject))
+    ranked = sorted((c for c in found if c.score >= LEAST), key=lambda c: (-c.score, c.kind, c.subject))
+    causes: dict[tuple[Kind, str], RootCause] = {}
+    for c in ranked:
+        first = causes.setdefault((c.kind, c.subject), c)
+        causes[c.kind, c.subject] = replace(first, evidence=tuple(dict.fromkeys((*first.evidence, *c.evidence))))
+    return list(causes.values())
 
 
 def _cause(
@@ -250,14 +255,19 @@ def _cause(
 
 
 def _faults(e: Evidence) -> list[RootCause]:
-    """Broken data upstream: one cause per field, and per table for what is no field's."""
+    """Broken data upstream: one cause per field and segment, and per table for what is neither's.
+
+    What is broken in a part of a segment that is broken as a whole belongs to the whole.
+    """
+    broken = [v for v in e.verdicts if v.failed and v.severity == "error" and v.detector != "accuracy"]
+    segments = {(v.table, v.segment) for v in broken if v.segment and not v.field}
     groups: dict[tuple[str, str], list[Verdict]] = {}
-    for v in e.verdicts:
-        if v.failed and v.severity == "error" and v.detector != "accuracy":
-            groups.setdefault((v.table, v.field or v.segment), []).append(v)
+    for v in broken:
+        wider = (part for part in v.segment.split(", ") if (v.table, part) in segments)
+        groups.setdefault((v.table, v.field or next(wider, v.segment)), []).append(v)
     found = []
     for (table, subject), verdicts in sorted(groups.items()):
-        strongest = max(verdicts, key=lambda v: (abs(v.score), v.window.end))
+        strongest = max(verdicts, key=lambda v: (v.segment == subject, abs(v.score), v.window.end))
         share = _explained_by_fault(e, strongest)
         named = f"{subject} of {table}" if subject else table
         kind: Kind = "labels" if table == e.actuals else "data fault"

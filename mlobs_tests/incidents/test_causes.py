@@ -124,6 +124,23 @@ def test_a_lost_segment_is_a_data_fault_when_its_monitor_says_so():
     ]
 
 
+def test_a_part_of_a_broken_segment_is_the_same_cause():
+    def lost(segment: str, score: float, table: str = "features"):
+        return failure(table, 1, "", f"rows of {segment}", segment=segment, detector="mix", score=score)
+
+    parts = [lost("origin=EWR, dest=MIA", 9.0), lost("origin=EWR", 5.0), lost("dest=BOS, origin=JFK", 6.0)]
+    found = root_causes(Evidence(FALL, [*parts, lost("origin=EWR, dest=MIA", 7.0, "actuals")]))
+    assert {c.subject: c.evidence for c in found} == {
+        "features.origin=EWR": tuple(
+            f"rows of {part} of features is out of range" for part in ("origin=EWR, dest=MIA", "origin=EWR")
+        ),
+        "features.dest=BOS, origin=JFK": ("rows of dest=BOS, origin=JFK of features is out of range",),
+        "actuals.origin=EWR, dest=MIA": ("rows of origin=EWR, dest=MIA of actuals is out of range",),
+    }
+    whole = next(c for c in found if c.subject == "features.origin=EWR")
+    assert whole.sentence == "origin=EWR of features is broken: rows of origin=EWR of features is out of range"
+
+
 def test_a_version_that_is_worse_is_named_and_one_that_is_not_is_not():
     changes = [
         VersionChange("2", "1", instant("2013-03-01"), 20.0, 20.1, 0.5),
@@ -152,7 +169,12 @@ def test_late_labels_are_named():
 
 def test_broken_actuals_are_a_matter_of_labels():
     evidence = Evidence(FALL, [failure("actuals", 1, "", "rows", detector="volume")], actuals="actuals")
-    assert [(c.kind, c.subject) for c in root_causes(evidence)] == [("labels", "actuals")]
+    (broken,) = root_causes(evidence)
+    assert (broken.kind, broken.subject) == ("labels", "actuals")
+    late = replace(evidence, labels=Labels(0.98, 0.55))
+    (both,) = root_causes(late)
+    assert both.score == max(c.score for c in (broken, *root_causes(replace(late, verdicts=()))))
+    assert set(both.evidence) == {*broken.evidence, "55% of predictions have their label, usually 98% do"}
 
 
 def test_a_harder_season_is_said_last():
