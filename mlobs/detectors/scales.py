@@ -83,7 +83,7 @@ class Scales:
         with np.errstate(over="ignore"):
             grown = np.exp(np.minimum(y[wide], 700.0)) - 0.01
             out[wide] = np.maximum(grown, 0.0) * np.nan_to_num(self.unit[wide], nan=1.0)
-            out[many] = np.maximum(np.expm1(np.minimum(y[many], 700.0)), 0.0)
+            out[many] = np.maximum(np.expm1(np.minimum(out[many], 700.0)), 0.0)
         return out
 
     def floored(self, expected: Expected, row: Row, columns: Columns, level: Floats) -> Expected:

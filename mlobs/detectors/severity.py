@@ -8,7 +8,6 @@ from mlobs.detectors.verdict import Range, Severity
 
 BROKEN_WHEN_HIGH = frozenset(
     {
-        "negative_rate",
         "nan_rate",
         "inf_rate",
         "empty_rate",
@@ -29,7 +28,7 @@ chance, those of two days more easily (calm weather, a feed that is silent), whi
 
 EXTREMES = frozenset({"min", "max", "length_min", "length_max"})
 FAR = 2.0
-"""An extreme that lies this many times as far out as the learned range reaches can't be a record of nature."""
+"""What lies this many times as far out as the learned range reaches can't be a record of nature."""
 
 
 def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
@@ -37,15 +36,21 @@ def severity_of(metric: str, segment: str, value: float, expected: Range) -> Sev
 
     Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values or repeated rows that rises by what
     `TOLERATED` says; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or category);
-    a field frozen to one value; a minimum or maximum far out of the learned range. More rows, another mean, a new
-    category, a tilted mix or a new record are warnings.
+    a field frozen to one value; a minimum, maximum or share of negative values far out of the learned range, which is any
+    negative value where there was none. More rows, another mean, a new category, a tilted mix or a new record are warnings.
 
     >>> severity_of("negative_rate", "", 0.01, Range(0.0, 0.0, 0.0)), severity_of("mean", "", 9.0, Range(1.0, 5.0, 3.0))
     ('error', 'warn')
+    >>> severity_of("negative_rate", "", 0.24, Range(0.0, 0.15, 0.0))  # dew points on a colder day than any before
+    'warn'
+    >>> severity_of("negative_rate", "", 0.5, Range(0.0, 0.03, 0.01))  # the sign of amounts is turned
+    'error'
     """
     center = expected.expected
     if metric in BROKEN_WHEN_HIGH:
         broken = value > center
+    elif metric == "negative_rate":
+        broken = value - center > FAR * (expected.high - center)
     elif metric in TOLERATED:
         broken = value >= center + TOLERATED[metric]
     elif metric == "rows":

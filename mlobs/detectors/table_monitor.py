@@ -223,16 +223,19 @@ class TableMonitor:
         off = (let.accept | _left_out(let, j)) if let else np.zeros(len(j.status), bool)
         streak = np.zeros(len(j.status), np.int64)
         streak[: len(learner.streak)] = learner.streak
+        alarm = np.zeros(len(j.status), np.int64)
+        alarmed = np.flatnonzero(np.isfinite(learner.alerted))
+        alarm[alarmed] = learner.windows - learner.alerted[alarmed]
         # plain numbers: reading arrays one by one costs more than all else here
         columns = zip(
             self._series.keys, j.status.tolist(), row.values.tolist(), row.counts.tolist(), row.rows.tolist(),
             j.low.tolist(), j.high.tolist(), j.center.tolist(), j.missing.tolist(), j.seen.tolist(),
             j.rows_seen.tolist(), j.never.tolist(), (self._columns.kind == EXTREME).tolist(), streak.tolist(),
-            np.nan_to_num(j.score).tolist(), off.tolist(), strict=True,
+            np.nan_to_num(j.score).tolist(), off.tolist(), alarm.tolist(), strict=True,
         )  # fmt: skip
         for (
             (field, metric, segment), code, value, count, rows, low, high, center, missing, seen,
-            rows_seen, never, extreme, before, score, let_off,
+            rows_seen, never, extreme, before, score, let_off, ago,
         ) in columns:  # fmt: skip
             if code == codes.UNMEASURED:
                 continue
@@ -243,7 +246,19 @@ class TableMonitor:
             if status == "failed" and not excused:
                 severity = severity_of(metric, segment, value, bounds)
             facts = wording.Facts(
-                field, metric, segment, value, count, rows, bounds, int(seen), int(rows_seen), never, extreme, before
+                field,
+                metric,
+                segment,
+                value,
+                count,
+                rows,
+                bounds,
+                int(seen),
+                int(rows_seen),
+                never,
+                extreme,
+                before,
+                ago,
             )
             reason = wording.sentence(status, facts)
             if excused and let:

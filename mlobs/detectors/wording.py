@@ -40,7 +40,7 @@ DIGITS, MOST_DIGITS = 4, 15
 
 
 class Facts(NamedTuple):
-    """What is known of one judged metric."""
+    """What is known of one judged metric; `alarm` is how many windows ago it last failed, 0 for never."""
 
     field: str
     metric: str
@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     never_seen: bool
     extreme: bool = False
     streak: int = 0
+    alarm: int = 0
 
 
 def sentence(status: str, facts: Facts) -> str:
@@ -70,6 +71,8 @@ def sentence(status: str, facts: Facts) -> str:
     if facts.never_seen:
         if status == "failed":
             never = "never above 0" if facts.expected.expected == 0 else "always 100%"
+            if facts.alarm and not facts.streak:
+                never = f"{never}, but for an alarm {_windows(facts.alarm)} ago"
             return f"{what} is {now}; in {_windows(facts.windows)} and {facts.rows_seen:,} rows it was {never}{again}"
         return f"{what} is {now}, as in all {_windows(facts.windows)} before"
     if facts.extreme:

@@ -42,6 +42,32 @@ def test_values_frozen_show_in_their_number_given_the_rows():
     assert walked([*days[:40], Measured(162, [distinct("amount", 161, 162)])])[-1] == set()
 
 
+@pytest.mark.parametrize("rows", [100, 200, 400])
+def test_the_range_of_what_is_judged_given_the_rows_is_that_of_the_windows_own_rows(rows):
+    rng = np.random.default_rng(3)
+    monitor = TableMonitor("t")
+    for at in range(40):
+        n = int(rng.integers(50, 500))
+        monitor.observe(Measured(n, [distinct("amount", n - int(rng.integers(0, 3)), n)]), day(at))
+    (said,) = monitor.judge(Measured(rows, [distinct("amount", rows - 1, rows)]), day(40))
+    assert said.status == "passed"
+    assert 0.9 * rows < said.expected.low <= rows - 1 <= said.expected.high < 1.1 * rows
+    assert said.expected.expected == pytest.approx(rows - 1, rel=0.02)
+
+
+def test_what_never_was_but_in_an_alarm_is_told_so():
+    days = [Measured(200, [rate("age", "negative_rate", int(n in (30, 33)), 200)]) for n in range(34)]
+    monitor, told = TableMonitor("t"), []
+    for n, one in enumerate(days):
+        told += [(n, v.reason) for v in monitor.judge(one, day(n)) if v.failed]
+        monitor.observe(one, day(n))
+    what = "negative rate of age is 0.5% (1 of 200 rows)"
+    assert told == [
+        (30, f"{what}; in 30 windows and 6,000 rows it was never above 0"),
+        (33, f"{what}; in 33 windows and 6,400 rows it was never above 0, but for an alarm 3 windows ago"),
+    ]
+
+
 def test_rows_that_share_one_value_show_in_the_fullest_bin_given_the_rows():
     rng = np.random.default_rng(10)
 
