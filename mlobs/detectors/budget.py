@@ -69,7 +69,7 @@ class Budget:
     def limits(self) -> Floats:
         """Array of shape (n_families,): the excess above which a metric of that family fails."""
         if self._limits is None:
-            self._limits = np.clip(self._learned() * self.feedback(), LOWEST, None) * self._start()
+            self._limits = np.maximum(self._learned() * self.feedback(), LOWEST) * self._start()
         return self._limits
 
     def _start(self) -> float:
@@ -109,7 +109,7 @@ class Budget:
         surplus = (float(spent.any(axis=1).sum()) - allowed) / math.sqrt(allowed + 1.0)
         own = allowed * np.array(SHARE_OF_BUDGET)
         mine = (spent.sum(axis=0) - own) / np.sqrt(own + 1.0)
-        return np.asarray(np.clip(1.0 + GAIN * surplus, 0.9, 1.5) * np.clip(1.0 + OWN_GAIN * mine, 1.0, 1.5))
+        return np.asarray(min(max(1.0 + GAIN * surplus, 0.9), 1.5) * np.clip(1.0 + OWN_GAIN * mine, 1.0, 1.5))
 
     def novelty_feedback(self) -> float:
         """Factor on the threshold of plausible never-seen events: above 1 when they spend more than their part."""
@@ -117,7 +117,7 @@ class Budget:
             return 1.0
         own = NOVELTY_PART * self.per_window * len(self.spent)
         surplus = (float(self.spent[:, NOVELTY].sum()) - own) / math.sqrt(own + 1.0)
-        return float(np.clip(1.0 + NOVELTY_GAIN * surplus, 1.0, NOVELTY_MOST))
+        return min(max(1.0 + NOVELTY_GAIN * surplus, 1.0), NOVELTY_MOST)
 
     def record(self, maxima: Floats, spent: Mask) -> None:
         """Remember a window: the largest excess by family among what passed (NaN without metrics), and which families
@@ -139,7 +139,7 @@ def tail_quantile(sample: Floats, rate: Any) -> Floats:
     """
     x = np.sort(np.maximum(sample, 0.05))[::-1]
     n = len(x)
-    k = int(np.clip(round(n / 10), 1, 12))
+    k = min(max(round(n / 10), 1), 12)
     hill = float(np.log(x[:k] / x[k - 1]).sum())
     index = (k - 1 + TAIL_WEIGHT) / (hill + TAIL_WEIGHT / TAIL)
     ratio = np.maximum(k / np.maximum(n * np.asarray(rate, float), 1e-9), 1e-3)

@@ -5,7 +5,7 @@ A window observed twice replaces its first observation; windows may come in any 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,8 @@ class Series:
         self.kinds: NDArray[np.int8] = np.zeros(0, np.int8)
         self.windows: list[Window] = []
         self._cube: Floats = np.full((3, 0, 0), np.nan)
+        self._aligned: list[Key] = []
+        self._where: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -61,27 +63,32 @@ class Series:
     def counts(self) -> Floats:
         return self._cube[2, : len(self.windows), : len(self.keys)]
 
-    def align(self, measurements: Iterable[Measurement]) -> Row:
+    def align(self, measurements: Sequence[Measurement]) -> Row:
         """One window's measurements as arrays over the columns; a metric met for the first time gets a new column."""
-        where, value, rows, count, fresh = [], [], [], [], []
-        index, keys = self.index, self.keys
-        for m in measurements:
-            key = (m.field, m.metric, m.segment)
-            at = index.get(key)
-            if at is None:
-                at = index[key] = len(keys)
-                keys.append(key)
-                fresh.append(KINDS.index(m.kind))
-            where.append(at)
-            value.append(m.value)
-            rows.append(m.rows)
-            count.append(np.nan if m.count is None else m.count)
+        fields, metrics, kinds, values, rows, counts, segments = (
+            zip(*measurements, strict=True) if measurements else ((),) * 7
+        )
+        keys = list(zip(fields, metrics, segments, strict=True))
+        if keys != self._aligned:  # windows in turn mostly have the same metrics
+            self._where, self._aligned = self._columns(keys, kinds), keys
+        out = np.full((3, len(self.keys)), np.nan)
+        # a count that is None becomes NaN
+        out[0, self._where], out[1, self._where], out[2, self._where] = (
+            np.array(x, float) for x in (values, rows, counts)
+        )
+        return Row(*out)
+
+    def _columns(self, keys: Sequence[Key], kinds: Sequence[MetricKind]) -> NDArray[np.int64]:
+        """The column of each key, new ones among them."""
+        fresh = []
+        for key, kind in zip(keys, kinds, strict=True):
+            if key not in self.index:
+                self.index[key] = len(self.keys)
+                self.keys.append(key)
+                fresh.append(KINDS.index(kind))
         if fresh:
             self.kinds = np.concatenate([self.kinds, np.array(fresh, np.int8)])
-        out = np.full((3, len(keys)), np.nan)
-        if where:
-            out[:, where] = np.array([value, rows, count], float)
-        return Row(*out)
+        return np.array([self.index[key] for key in keys], np.int64)
 
     def put(self, window: Window, row: Row) -> int:
         """Remember a window in order of time; the position it went to. The same window again is replaced."""

@@ -136,11 +136,7 @@ class TableMonitor:
 
     def _align(self, profile: Measured, at: Window) -> Row:
         keep = self.fields
-        found = [
-            m
-            for m in _placed(profile, at).measurements()
-            if m.metric not in UNJUDGED and (keep is None or not m.field or m.field in keep)
-        ]
+        found = [m for m in _judged(profile, at) if keep is None or not m.field or m.field in keep]
         found += self._repeated(profile, at)
         row = self._series.align(found)
         if len(self._series.keys) > len(self._columns):
@@ -295,12 +291,13 @@ class TableMonitor:
         return out
 
 
-def _placed(profile: Measured, at: Window) -> Measured:
-    """The profile of a batch that was selected by no window (a file, a frame), as that of the window it is judged in: ages of
-    its timestamps are taken from the window's end."""
-    if isinstance(profile, Profile) and profile.window is None:
-        return profile.with_window(at)
-    return profile
+def _judged(profile: Measured, at: Window) -> list[Measurement]:
+    """The metrics that are judged. A batch that was selected by no window (a file, a frame) is measured as that of the window it
+    is judged in: ages of its timestamps are taken from the window's end."""
+    if not isinstance(profile, Profile):
+        return [m for m in profile.measurements() if m.metric not in UNJUDGED]
+    placed = profile if profile.window is not None else profile.with_window(at)
+    return placed.measurements(UNJUDGED)
 
 
 def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:

@@ -47,12 +47,13 @@ class Trend:
         `noise` is the scale of one value: the difference of two means of 7 and 28 values strays by at least that times
         sqrt(1/7 + 1/28), or nothing is known of it yet.
         """
-        newest = np.concatenate([self.ring[:, SPAN - NEWEST + 1 :], value[:, None]], axis=1)
-        before = self.ring[:, : SPAN - NEWEST + 1][:, 1:]
-        have, had = np.isfinite(newest).sum(axis=1), np.isfinite(before).sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            week = np.where(have >= NEWEST - 2, np.nansum(newest, axis=1) / np.maximum(have, 1), np.nan)
-            past = np.where(had >= LEAST, np.nansum(before, axis=1) / np.maximum(had, 1), np.nan)
+        window = np.concatenate([self.ring[:, 1:], value[:, None]], axis=1)
+        known = np.isfinite(window)
+        window[~known] = 0.0
+        before = SPAN - NEWEST
+        have, had = known[:, before:].sum(axis=1), known[:, :before].sum(axis=1)
+        week = np.where(have >= NEWEST - 2, window[:, before:].sum(axis=1) / np.maximum(have, 1), np.nan)
+        past = np.where(had >= LEAST, window[:, :before].sum(axis=1) / np.maximum(had, 1), np.nan)
         least = noise * np.sqrt(1 / NEWEST + 1 / BEFORE)
         weight = self.seen / (self.seen + 14.0)
         scale = np.sqrt(weight * self.square + (1 - weight) * (1.5 * least) ** 2)

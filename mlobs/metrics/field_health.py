@@ -7,7 +7,7 @@ rows that have a value for everything else. `Measurement.rows` is always that de
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -34,8 +34,6 @@ QUANTILES = {
 SHARES = 20
 """Shares are measured of the reference's most frequent levels, at most so many."""
 
-_PROBABILITIES = np.array(list(QUANTILES.values()))
-
 
 def rate(field: str, metric: str, count: int, rows: int, segment: str = "") -> Measurement:
     """`count` out of `rows`, NaN when there are no rows."""
@@ -43,15 +41,21 @@ def rate(field: str, metric: str, count: int, rows: int, segment: str = "") -> M
 
 
 def measured_fields(
-    fields: Mapping[str, FieldState], end: datetime | None = None, *, unshared: Container[str] = ()
+    fields: Mapping[str, FieldState],
+    end: datetime | None = None,
+    *,
+    unshared: Container[str] = (),
+    leave_out: Container[str] = (),
 ) -> list[Measurement]:
-    """All metrics of all fields; shares of categories are left out for the fields in `unshared`."""
+    """All metrics of all fields but those in `leave_out`; shares of categories are left out for the fields in `unshared`."""
+    asked = {metric: q for metric, q in QUANTILES.items() if metric not in leave_out}
     numeric = {name: s for name, s in fields.items() if isinstance(s, NumericState)}
-    quantiles = dict(zip(numeric, quantiles_of(list(numeric.values()), _PROBABILITIES).tolist(), strict=True))
+    found = quantiles_of(list(numeric.values()), np.array(list(asked.values()))).tolist()
+    quantiles = {name: dict(zip(asked, row, strict=True)) for name, row in zip(numeric, found, strict=True)}
     result: list[Measurement] = []
     for name, state in fields.items():
         result += field_measurements(name, state, end, shares=name not in unshared, quantiles=quantiles.get(name))
-    return result
+    return [m for m in result if m.metric not in leave_out] if leave_out else result
 
 
 def field_measurements(
@@ -60,16 +64,19 @@ def field_measurements(
     end: datetime | None = None,
     *,
     shares: bool = True,
-    quantiles: Sequence[float] | None = None,
+    quantiles: Mapping[str, float] | None = None,
 ) -> list[Measurement]:
-    """All metrics of a field; `end` is the end of the window, from which the ages of timestamps are taken.
+    """All metrics of a field; `end` is the end of the window, from which the ages of timestamps are taken, and `quantiles`
+    are those of a numeric field, where they are known.
 
     `mode_count` is the number of rows in the fullest of the grid's 600 bins: about those of the most frequent value.
     """
     result = [rate(name, "null_rate", state.nulls, state.rows)]
     if isinstance(state, NumericState):
-        known = state.quantiles(_PROBABILITIES).tolist() if quantiles is None else quantiles
-        result += _numeric(name, state, known)
+        if quantiles is None:
+            found = state.quantiles(np.array(list(QUANTILES.values())))
+            quantiles = dict(zip(QUANTILES, found.tolist(), strict=True))
+        result += _numeric(name, state, quantiles)
     elif isinstance(state, CategoricalState):
         result += _categorical(name, state, shares)
     elif isinstance(state, BooleanState):
@@ -79,7 +86,7 @@ def field_measurements(
     return result
 
 
-def _numeric(name: str, s: NumericState, quantiles: Sequence[float]) -> Iterable[Measurement]:
+def _numeric(name: str, s: NumericState, quantiles: Mapping[str, float]) -> Iterable[Measurement]:
     n = s.finite
     yield rate(name, "nan_rate", s.nans, s.rows)
     yield rate(name, "inf_rate", s.positive_inf + s.negative_inf, s.rows)
@@ -93,7 +100,7 @@ def _numeric(name: str, s: NumericState, quantiles: Sequence[float]) -> Iterable
     yield Measurement(name, "sum", location, s.sum, n)
     yield Measurement(name, "min", "extreme", s.low, n)
     yield Measurement(name, "max", "extreme", s.high, n)
-    for metric, value in zip(QUANTILES, quantiles, strict=True):
+    for metric, value in quantiles.items():
         yield Measurement(name, metric, location, value, n)
     fullest = int(s.counts.max(initial=0))
     yield Measurement(name, "mode_count", "count", float(fullest) if n else math.nan, n, fullest)

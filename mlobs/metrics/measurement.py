@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MetricKind = Literal["rate", "location", "scale", "count", "extreme"]
 """`rate`: count out of rows, in [0, 1]. `location`: mean, quantile, length. `scale`: a spread, >= 0.
 `count`: non-negative, judged on the log scale. `extreme`: a minimum or maximum."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A metric of one field (or, with field "", of the table) in one window.
+class Measurement(NamedTuple):
+    """A metric of one field (or, with field "", of the table) in one window; a tuple, since a year of a wide table has a million.
 
     Attributes:
         field: field name, "" for the table.
@@ -29,5 +27,5 @@ class Measurement:
     kind: MetricKind
     value: float
     rows: int
-    count: int | None = None
+    count: int | None = None  # type: ignore[assignment]  # shadows a method of tuples that nobody needs
     segment: str = ""

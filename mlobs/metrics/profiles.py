@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -133,31 +133,33 @@ class Profile:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def measurements(self) -> list[Measurement]:
-        """All metrics: of fields, then between fields, then of the table, then rows and shares of segments."""
+    def measurements(self, leave_out: Container[str] = ()) -> list[Measurement]:
+        """All metrics but those named in `leave_out`: of fields, between fields, of the table, rows and shares of segments."""
         known: list[Measurement] | None = self.__dict__.get("_measurements")
         if known is None:
-            known = self.__dict__["_measurements"] = self._measure()
-        return list(known)
+            if leave_out:
+                return self._measure(leave_out)
+            known = self.__dict__["_measurements"] = self._measure(())
+        return [m for m in known if m.metric not in leave_out]
 
-    def _measure(self) -> list[Measurement]:
+    def _measure(self, leave_out: Container[str]) -> list[Measurement]:
         end = self.window.end if self.window else None
         split = {key.split("=", 1)[0].removesuffix(" is null") for key in self.segments}
-        result = measured_fields(self.fields, end, unshared=split)
-        result += between_fields(self.pairs.values(), self.relations.values())
-        result.append(Measurement("", "rows", "count", float(self.rows), self.rows, self.rows))
+        rest = list(between_fields(self.pairs.values(), self.relations.values()))
+        rest.append(Measurement("", "rows", "count", float(self.rows), self.rows, self.rows))
         if self.duplicate_keys is not None:
-            result.append(rate("", "duplicate_rate", self.duplicate_keys, self.rows))
+            rest.append(rate("", "duplicate_rate", self.duplicate_keys, self.rows))
         if self.sketch is not None and self.sketch.family:
             repeated = self.sketch.repeated
             count = 0 if math.isnan(repeated) else round(repeated * self.rows)
-            result.append(rate("", "repeat_rate", count, self.rows))
+            rest.append(rate("", "repeat_rate", count, self.rows))
         if end is not None and self.newest is not None:
-            result.append(Measurement("", "newest_age", "location", age(self.newest, end), self.rows))
+            rest.append(Measurement("", "newest_age", "location", age(self.newest, end), self.rows))
         for key, part in self.segments.items():
-            result.append(Measurement("", "rows", "count", float(part.rows), part.rows, part.rows, key))
-            result.append(rate("", "share", part.rows, self.rows, key))
-        return result
+            rest.append(Measurement("", "rows", "count", float(part.rows), part.rows, part.rows, key))
+            rest.append(rate("", "share", part.rows, self.rows, key))
+        fields = measured_fields(self.fields, end, unshared=split, leave_out=leave_out)
+        return fields + [m for m in rest if m.metric not in leave_out]
 
     def metrics(self) -> pd.DataFrame:
         """Tidy frame of all metrics: columns field, metric, value, rows, segment; with the metrics of each segment.

@@ -91,8 +91,7 @@ class NumericState:
 
     @property
     def sum(self) -> float:
-        with np.errstate(all="ignore"):
-            return float(np.float64(self.mean) * self.finite)
+        return float(self.mean) * self.finite
 
     @property
     def variance(self) -> float:
