@@ -224,7 +224,7 @@ class Tracking:
             to = current.tags.get("replaced") if current else None
             if to is None:
                 raise TrackingError(
-                    f"model {model!r} has no earlier champion to roll back to: name a version, as in `to='1'`"
+                    f"model {model!r} has no earlier champion to roll back to: name a version (to='1'; `--to 1` in a shell)"
                 )
         return self.promote(self.version(model, to), by=by, reason=reason, at=at)
 
