@@ -115,7 +115,7 @@ def decide(policy: Retraining, situation: Situation) -> Decision:
         return Decision("wait", f"version {situation.shadow} is watched in shadow until {until}", trigger)
     if not trigger:
         return Decision("wait", why)
-    cause = f"{situation.model}:{trigger}:{_identity(trigger, situation)}"
+    cause = cause_of(situation.model, trigger, _identity(trigger, situation))
     held, excluded = _faults(policy, situation)
     if held:
         names = _listed([f"{fault.table} in {fault.window}" for fault in held])
@@ -159,6 +159,11 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
             f"accuracy failed in the newest {_windows(s.failures)} of the {policy.failures} that call for training: {s.failure}",
         )
     return "", "nothing calls for training"
+
+
+def cause_of(model: str, trigger: str, identity: str) -> str:
+    """What names the cause of a run, in tags and run keys."""
+    return f"{model}:{trigger}:{identity}"
 
 
 def _identity(trigger: Trigger, s: Situation) -> str:

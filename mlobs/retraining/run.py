@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlobs.monitor import pin_note
 from mlobs.retraining.challenger import Outcome, train_and_decide
+from mlobs.retraining.policy import cause_of
 from mlobs.retraining.shadow import conclude, concluded, trained_on, watched
 from mlobs.spec import Model
 from mlobs.windows import instant
@@ -48,7 +49,7 @@ def retrain(
     monitoring.history.check_writable()
     tracking.check_writable(f"log a training of model {model.name!r}")
     champion = finish(monitoring, tracking, model, now)
-    done = _done(monitoring.history, model, champion, trigger, cause) if champion else None
+    done = _done(monitoring.history, tracking, model, champion, trigger, cause) if champion else None
     if done is not None:
         return done
     model = monitoring.settled(model, now, otherwise=model.features.cadence)
@@ -64,17 +65,22 @@ def retrain(
     return outcome
 
 
-def _done(history: History, model: Model, champion: Version, trigger: str, cause: str) -> Outcome | None:
-    """The outcome of this very training or time in shadow, if a run that was killed has made its version the champion."""
-    stored = _known(history, champion)
-    if stored is None or "fingerprint" not in stored.info:
-        return None
-    trained = trigger != "shadow" and cause != "" and champion.tags.get("cause") == cause
-    confirmed = trigger == "shadow" and "won" in stored.info and watched(history, model) is None
-    if not (trained or confirmed):
+def _done(
+    history: History, tracking: Tracking, model: Model, champion: Version, trigger: str, cause: str
+) -> Outcome | None:
+    """The outcome of this very training or time in shadow, if a run that was killed has come to it."""
+    if trigger == "shadow":
+        named = [v for v in history.versions(model.name) if cause == cause_of(model.name, trigger, v.version)]
+        stored = named[0] if named else _known(history, champion)
+        done = stored is not None and "won" in stored.info and watched(history, model) is None
+    else:
+        stored = _known(history, champion)
+        done = cause != "" and champion.tags.get("cause") == cause
+    if stored is None or not done or "fingerprint" not in stored.info:
         return None
     windows, training = trained_on(model, stored)
-    return Outcome(champion, True, stored.info["verdict"], training, windows)
+    version = tracking.version(model.name, stored.version)
+    return Outcome(version, bool(stored.info["promoted"]), stored.info["verdict"], training, windows)
 
 
 def _known(history: History, version: Version) -> StoredVersion | None:

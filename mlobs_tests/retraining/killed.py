@@ -8,18 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from mlobs.engines import connect
 from mlobs.history import History
 from mlobs.monitor import Monitoring
-from mlobs.retraining import challenger
+from mlobs.retraining import challenger, shadow
 from mlobs.retraining.challenger import Outcome
 from mlobs.retraining.run import retrain
 from mlobs.tracking import Tracking
 from mlobs_tests.retraining.flights import day, declared, land, rows
 
 CAUSE = "delays:accuracy:2013-02-04"
+SHADOW = "delays:shadow:2"
 
 STEPS: dict[str, tuple[Any, str, str, int]] = {
     # step -> where it is called, its name, before or after which call of it
@@ -40,10 +42,20 @@ STEPS: dict[str, tuple[Any, str, str, int]] = {
 }
 
 
-def world(folder: Path) -> tuple[Monitoring, Tracking]:
+CONCLUSION: dict[str, tuple[Any, str, str, int]] = {
+    "both were compared": (shadow, "compare", "after", 1),
+    "the refusal was noted": (Tracking, "refuse", "after", 1),
+    "the decision was remembered": (History, "save_version", "after", 1),
+    **{step: where for step, where in STEPS.items() if where[1] in ("_note", "record_promotion", "pin_reference")},
+    "the alias was moved": (MlflowClient, "set_registered_model_alias", "after", 1),
+    "the promotion was settled": (Tracking, "promote", "after", 1),
+}
+
+
+def world(folder: Path, **policy: Any) -> tuple[Monitoring, Tracking]:
     """The small world of `flights.py` on files, so that one process finds what another left."""
     engine = connect(f"duckdb:///{folder}/warehouse.duckdb")
-    monitoring = Monitoring([declared()], engine, History(f"sqlite:///{folder}/history.db"))
+    monitoring = Monitoring([declared(**policy)], engine, History(f"sqlite:///{folder}/history.db"))
     return monitoring, Tracking(f"sqlite:///{folder}/mlflow.db")
 
 
@@ -64,9 +76,29 @@ def retrained(folder: Path) -> Outcome:
     )
 
 
-def dies(folder: Path, step: str) -> None:
-    """The same, killed at the step."""
-    place, name, when, number = STEPS[step]
+def watch(folder: Path, lasting: bool) -> None:
+    """Version 2 has won and is watched in shadow for five days, in which the change lasts or is over."""
+    monitoring, tracking = world(folder, shadow=5)
+    (model,) = monitoring.models
+    features, actuals = rows(60, change=25)
+    if not lasting:
+        late = actuals["at"] >= pd.Timestamp(day(35).start)
+        actuals.loc[late, "delay"] = rows(60)[1].loc[late, "delay"]
+    land(monitoring.engine, model, features, actuals)
+    retrain(monitoring, tracking, model, day(21).start, cause="delays:first")
+    retrain(monitoring, tracking, model, day(36).start, trigger="accuracy", cause=CAUSE)
+
+
+def concluded(folder: Path) -> Outcome:
+    """The end of its time in shadow."""
+    monitoring, tracking = world(folder, shadow=5)
+    (model,) = monitoring.models
+    return retrain(monitoring, tracking, model, day(41).start, trigger="shadow", cause=SHADOW)
+
+
+def dies(folder: Path, step: str, in_shadow: bool = False) -> None:
+    """The retraining, or the end of the time in shadow, killed at the step."""
+    place, name, when, number = (CONCLUSION if in_shadow else STEPS)[step]
     real: Callable[..., Any] = getattr(place, name)
     calls = iter(range(1, 1_000))
 
@@ -80,4 +112,4 @@ def dies(folder: Path, step: str) -> None:
         return found
 
     setattr(place, name, deadly)
-    retrained(folder)
+    (concluded if in_shadow else retrained)(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlobs_tests.retraining.killed import CAUSE, STEPS, dies, prepare, retrained, world
+from mlobs_tests.retraining.killed import CAUSE, CONCLUSION, STEPS, concluded, dies, prepare, retrained, watch, world
 
 pytestmark = pytest.mark.slow
 
@@ -67,4 +67,55 @@ def test_killed_at_any_step(step: str, prepared: Path, tmp_path: Path) -> None:
         pinned = history.reference(model.features.id)
         assert pinned is not None
         assert pinned.version == "2"
+    history.close()
+
+
+@pytest.fixture(scope="module")
+def in_shadow(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    folders = {lasting: tmp_path_factory.mktemp("shadow") for lasting in (True, False)}
+    for lasting, folder in folders.items():
+        watch(folder, lasting)
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("step", "wins"),
+    [(step, step != "the refusal was noted") for step in CONCLUSION]
+    + [("both were compared", False), ("the decision was remembered", False)],
+)
+def test_killed_at_the_end_of_a_time_in_shadow(
+    step: str, wins: bool, in_shadow: dict[bool, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "world"
+    shutil.copytree(in_shadow[wins], folder)
+    process = PROCESSES.Process(target=dies, args=(folder, step, True))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+
+    monitoring, tracking = world(folder, shadow=5)
+    history, (model,) = monitoring.history, monitoring.models
+    moved = wins and (step in MOVED or step == "the decision was remembered")
+    served = tracking.champion("delays")
+    assert served is not None
+    assert served.version == ("2" if moved else "1")
+
+    for _ in range(2):  # the run that finishes the job, and one that finds nothing left to do
+        outcome = concluded(folder)
+        assert (outcome.version.version, outcome.promoted) == ("2", wins)
+        assert outcome.reason.startswith("promoted: mae" if wins else "refused: mae")
+        assert outcome.reason.endswith("watched in shadow")
+        first, second = tracking.versions("delays")
+        assert (first.aliases, second.aliases) == (((), ("champion",)) if wins else (("champion",), ()))
+        assert len(tracking.client.search_runs(["1"])) == 2
+        audit = [(p.version, p.at, p.reason) for p in history.promotions("delays")]
+        assert [version for version, *_ in audit] == (["1", "2"] if wins else ["1"])
+        if wins:
+            assert audit[1][2] == second.tags["promoted_because"] == outcome.reason
+        found = {v.version: v for v in history.versions("delays")}
+        assert [v.fate for v in found.values()] == ["promoted", "promoted" if wins else "refused"]
+        assert found["2"].info["won"].startswith("shadow: mae")
+        pinned = history.reference(model.features.id)
+        assert pinned is not None
+        assert pinned.version == ("2" if wins else "1")
     history.close()
