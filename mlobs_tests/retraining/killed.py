@@ -46,9 +46,9 @@ CONCLUSION: dict[str, tuple[Any, str, str, int]] = {
     "both were compared": (shadow, "compare", "after", 1),
     "the refusal was noted": (Tracking, "refuse", "after", 1),
     "the decision was remembered": (History, "save_version", "after", 1),
-    **{step: where for step, where in STEPS.items() if where[1] in ("_note", "record_promotion", "pin_reference")},
     "the alias was moved": (MlflowClient, "set_registered_model_alias", "after", 1),
-    "the promotion was settled": (Tracking, "promote", "after", 1),
+    **{f"the promotion was {what}": STEPS[f"the promotion was {what}"] for what in ("noted", "settled", "remembered")},
+    "the reference was pinned": STEPS["the reference was pinned"],
 }
 
 

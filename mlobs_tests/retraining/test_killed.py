@@ -31,15 +31,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_killed_at_any_step(step: str, prepared: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "world"
+def killed(prepared: Path, folder: Path, step: str, in_shadow: bool = False) -> None:
+    """A copy of the prepared world, in which a process was killed at the step."""
     shutil.copytree(prepared, folder)
-    process = PROCESSES.Process(target=dies, args=(folder, step))
+    process = PROCESSES.Process(target=dies, args=(folder, step, in_shadow))
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
 
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step(step: str, prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "world"
+    killed(prepared, folder, step)
     monitoring, tracking = world(folder)
     history, (model,) = monitoring.history, monitoring.models
     served = tracking.champion("delays")
@@ -87,12 +91,7 @@ def test_killed_at_the_end_of_a_time_in_shadow(
     step: str, wins: bool, in_shadow: dict[bool, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "world"
-    shutil.copytree(in_shadow[wins], folder)
-    process = PROCESSES.Process(target=dies, args=(folder, step, True))
-    process.start()
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
-
+    killed(in_shadow[wins], folder, step, in_shadow=True)
     monitoring, tracking = world(folder, shadow=5)
     history, (model,) = monitoring.history, monitoring.models
     moved = wins and (step in MOVED or step == "the decision was remembered")
