@@ -94,9 +94,8 @@ class Baseline:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             best = self.error.min(axis=0)
             square = (best / self.error) ** 2
-            weight = np.where(
-                self.error > 0, square * square * square, 1.0
-            )  # the sixth power: the best one counts, nearly alone
+            # the sixth power: the best one counts, nearly alone
+            weight = np.where(self.error > 0, square * square * square, 1.0)
             weight /= weight.sum(axis=0)
         center = (weight * guess).sum(axis=0)
         total = self.square_seen.sum(axis=0)

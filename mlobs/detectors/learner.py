@@ -34,8 +34,9 @@ NOMINAL_RECORD = 2.2
 """Multiple of the largest past error that it must surpass, too, at an excess of 1."""
 MOST_EXCESS = 99.0
 """Where a metric without any variation moves."""
-STEADY_SCORE = 9.0
-"""Normal score, and excess, of a row count that differs after it never did: no chance, and no size to measure it by."""
+CERTAIN = 9.0
+"""Normal score, and excess, of what is no chance and has no size to measure it by: a row count that differs after it never did,
+a table without rows."""
 SETTLED = 21
 """Windows of a metric from which limits are learned from how far it strays: before, its range is still forming."""
 FIRST_SHARE = 0.02
@@ -130,8 +131,8 @@ class Learner:
         excess = np.where(lumpy | young, 0.0, excess)
         failed = excess > limit
         moved = steady(columns, self.baseline, self.still_windows) & measured & (np.abs(gap) > STILL)
-        score = np.where(moved, np.maximum(score, STEADY_SCORE), score)
-        excess = np.where(moved, STEADY_SCORE, excess)
+        score = np.where(moved, np.maximum(score, CERTAIN), score)
+        excess = np.where(moved, CERTAIN, excess)
         failed |= moved
 
         first = new_values(columns, shown, slope, seen)
@@ -162,11 +163,11 @@ class Learner:
         if full.any():
             windows = np.maximum(self.baseline.seen, 1.0)
             chance = np.where(
-                columns.volume & (windows >= MIN_WINDOWS), 9.0, never_seen_score(windows, 1.0, SATURATED_PRIOR)
+                columns.volume & (windows >= MIN_WINDOWS), CERTAIN, never_seen_score(windows, 1.0, SATURATED_PRIOR)
             )
             struck = full & ~self.saturated & (chance > self.novelty_threshold)
             failed |= struck
-            score, excess = np.where(struck, np.maximum(score, chance), score), np.where(struck, 9.0, excess)
+            score, excess = np.where(struck, np.maximum(score, chance), score), np.where(struck, CERTAIN, excess)
         needed = np.where(young, self.still_windows, MIN_WINDOWS)
         enough = np.where(novel, potential > novelty_limit, seen >= needed)
         status = np.where(failed, FAILED, np.where(enough, PASSED, LEARNING)).astype(np.int8)

@@ -136,7 +136,7 @@ class TableMonitor:
 
     def _align(self, profile: Measured, at: Window) -> Row:
         keep = self.fields
-        found = [m for m in _judged(profile, at) if keep is None or not m.field or m.field in keep]
+        found = [m for m in _watched(profile, at) if keep is None or not m.field or m.field in keep]
         found += self._repeated(profile, at)
         row = self._series.align(found)
         if len(self._series.keys) > len(self._columns):
@@ -242,20 +242,9 @@ class TableMonitor:
             if status == "failed" and not excused:
                 severity = severity_of(metric, segment, value, bounds)
             facts = wording.Facts(
-                field,
-                metric,
-                segment,
-                value,
-                count,
-                rows,
-                bounds,
-                int(seen),
-                int(rows_seen),
-                never,
-                extreme,
-                before,
-                ago,
-            )
+                field, metric, segment, value, count, rows, bounds, int(seen), int(rows_seen), never, extreme,
+                streak=before, alarm=ago,
+            )  # fmt: skip
             reason = wording.sentence(status, facts)
             if excused and let:
                 status, reason = "passed", f"{reason}; let off ({let.why})"
@@ -291,7 +280,7 @@ class TableMonitor:
         return out
 
 
-def _judged(profile: Measured, at: Window) -> list[Measurement]:
+def _watched(profile: Measured, at: Window) -> list[Measurement]:
     """The metrics that are judged. A batch that was selected by no window (a file, a frame) is measured as that of the window it
     is judged in: ages of its timestamps are taken from the window's end."""
     if not isinstance(profile, Profile):
