@@ -59,9 +59,10 @@ def test_a_receiver_in_trouble_gets_it_later_once(world, receiver, environ, trou
     broken(world)
     if trouble == "refuses":
         receiver.answer = 500
+    address = dict(environ)
     if trouble == "keeps silent":
         receiver.pause, receiver.answer = 1.0, 500
-    address = dict(environ)
+        address["CHAT"] = receiver.asked_for(0.5)
     if trouble == "is down":
         address["CHAT"] = "json://127.0.0.1:1/?cto=0.5&rto=0.5"
     (failed,) = tell(world, address)
