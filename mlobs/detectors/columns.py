@@ -59,6 +59,7 @@ class Columns:
     values: Floats
     open_ended: Mask
     levels: Floats
+    misspelt: Mask
     once: Mask
     upper: Mask
     part: Mask
@@ -96,6 +97,7 @@ def columns_of(keys: Sequence[Key], kinds: NDArray[np.int8]) -> Columns:
         near=np.array([index.get((f, outer.get(m, ""), s), -1) for f, m, s in keys], np.int64),
         open_ended=np.array([m in OPEN_ENDED for _, m, _ in keys], bool),
         levels=np.array([known[f] if m in OPEN_ENDED and known[f] < SHARES else 0 for f, m, _ in keys], float),
+        misspelt=np.array([m == "misspelt_rate" for _, m, _ in keys], bool),
         once=np.array([m in LEARNED_ONCE for _, m, _ in keys], bool),
         upper=np.array([m.endswith("max") for _, m, _ in keys], bool),
         nulls=np.array([m == "null_rate" for _, m, _ in keys], bool),

@@ -10,10 +10,10 @@ rows, these quantiles lie between others), so judging them would spend budget an
 business of freshness; `beyond_rate` measures against the frozen reference, while minima and maxima are judged against what
 was learned."""
 
-FAMILIES = ("rate", "location", "spread", "volume", "mix", "relation", "never seen", "trend")
-RATE, LOCATION, SPREAD, VOLUME, MIX, RELATION, NOVELTY, TREND = range(8)
+FAMILIES = ("rate", "location", "spread", "distinct", "ties", "volume", "mix", "relation", "never seen", "trend")
+RATE, LOCATION, SPREAD, DISTINCT, TIES, VOLUME, MIX, RELATION, NOVELTY, TREND = range(10)
 
-SHARE_OF_BUDGET = (0.13, 0.15, 0.25, 0.13, 0.14, 0.13, 0.0, 0.07)
+SHARE_OF_BUDGET = (0.13, 0.15, 0.13, 0.08, 0.04, 0.13, 0.14, 0.13, 0.0, 0.07)
 """How the budget is split among families; never-seen events have their own threshold and are paid for by all."""
 
 TABLE_RATES = frozenset({"duplicate_rate", "repeat_rate", "overlap_rate"})
@@ -29,6 +29,10 @@ def family_of(field: str, metric: str, segment: str, kind: str) -> int:
         return RELATION
     if metric in TABLE_RATES:
         return VOLUME
+    if metric == "mode_count":
+        return TIES
+    if metric == "distinct":
+        return DISTINCT
     if kind == "rate" and metric != "unique_rate":
         return RATE
     if kind == "location":
@@ -73,7 +77,7 @@ VALUES = {"p05": 6.0, "p50": 6.0, "p95": 6.0, "std": 4.0, "distinct": 2.5, "mean
 the next by chance, and where one value is common the spread is 0 by chance, as the number of two values is 1. Their mean,
 rates and shares say what happens in such fields; a constant's minimum and maximum do."""
 
-OPEN_ENDED = frozenset({"unseen_rate", "new_shape_rate"})
+OPEN_ENDED = frozenset({"unseen_rate", "new_shape_rate", "misspelt_rate"})
 """Events that are no news in a field whose values mostly occur once in a window (names, free text): the reference knows its own
 rows' values, so that history has none of them, and windows after it have many."""
 

@@ -64,6 +64,8 @@ def new_values(columns: Columns, shown: Floats, slope: Floats, seen: Floats) -> 
         young = columns.open_ended & (seen <= OPEN_WINDOWS)
         open_ended = young & (slope > OPEN_SLOPE)
         closed = (columns.levels > 0) & (shown >= CLOSED_SHARE * columns.levels)
-        due = np.where(young & ~open_ended, slope * shown * np.maximum(seen, 1.0) ** (slope - 1), 0.0)
+        due = np.where(
+            young & ~open_ended & ~columns.misspelt, slope * shown * np.maximum(seen, 1.0) ** (slope - 1), 0.0
+        )
     prior = np.where(closed, CLOSED_PRIOR, np.where(open_ended, OPEN_PRIOR, columns.prior))
     return NewValues(open_ended, prior, np.fmax(due, 0.0))

@@ -17,13 +17,20 @@ BROKEN_WHEN_HIGH = frozenset(
         "future_rate",
         "unix_zero_rate",
         "new_shape_rate",
+        "garbled_rate",
     }
 )
 """Metrics whose rise means that rows are broken, whatever the world does."""
 
-TOLERATED = {"null_rate": 0.05, "null_alone_rate": 0.05, "repeat_rate": 0.05, "overlap_rate": 0.2}
-"""Metrics whose rise by so much means broken data: models live with a few more missing values, and rows may be alike by
-chance, those of two days more easily (calm weather, a feed that is silent), while a repeated delivery repeats most of them."""
+TOLERATED = {
+    "null_rate": 0.05,
+    "null_alone_rate": 0.05,
+    "misspelt_rate": 0.05,
+    "repeat_rate": 0.05,
+    "overlap_rate": 0.2,
+}
+"""Metrics whose rise by so much means broken data: models live with a few more missing or misspelt values, and rows may be alike
+by chance, those of two days more easily (calm weather, a feed that is silent), while a repeated delivery repeats most of them."""
 
 
 EXTREMES = frozenset({"min", "max", "length_min", "length_max"})
@@ -34,10 +41,10 @@ FAR = 2.0
 def severity_of(metric: str, segment: str, value: float, expected: Range) -> Severity:
     """`error` for a data fault, `warn` for what may be a real change.
 
-    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing values or repeated rows that rises by what
-    `TOLERATED` says; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or category);
-    a field frozen to one value; a minimum, maximum or share of negative values far out of the learned range, which is any
-    negative value where there was none. More rows, another mean, a new category, a tilted mix or a new record are warnings.
+    Errors are: a rise of a metric in `BROKEN_WHEN_HIGH`; a share of missing or misspelt values or of repeated rows that rises by
+    what `TOLERATED` says; lost rows (less than nine tenths of what is expected in the table, less than half in a segment or
+    category); a field frozen to one value; a minimum, maximum or share of negative values far out of the learned range, which is
+    any negative value where there was none. More rows, another mean, a new category, a tilted mix or a new record are warnings.
 
     >>> severity_of("negative_rate", "", 0.01, Range(0.0, 0.0, 0.0)), severity_of("mean", "", 9.0, Range(1.0, 5.0, 3.0))
     ('error', 'warn')

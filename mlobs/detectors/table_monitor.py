@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mlobs.detectors import judged as codes
 from mlobs.detectors import wording
 from mlobs.detectors.columns import EXTREME, columns_of
+from mlobs.detectors.examples import examples
 from mlobs.detectors.families import UNJUDGED, check_of
 from mlobs.detectors.feedback import Exceptions, Exempt, Said
 from mlobs.detectors.judged import Judged
@@ -125,7 +127,8 @@ class TableMonitor:
         learner = self._at(bisect_left(self._series.windows, at))
         row = self._complete(row, profile.rows)
         judged = learner.judge(row, self._columns, self._weekday(at))
-        return [*self._verdicts(learner, judged, row, at), *self._trends(learner, judged, row, at)]
+        verdicts = [*self._verdicts(learner, judged, row, at), *self._trends(learner, judged, row, at)]
+        return [_with_examples(v, profile) if v.failed else v for v in verdicts]
 
     def told(self, feedback: Iterable[Said], holidays: Collection[date] = ()) -> None:
         """Replace all feedback and holidays; what was learned is learned anew under them."""
@@ -287,6 +290,11 @@ def _watched(profile: Measured, at: Window) -> list[Measurement]:
         return [m for m in profile.measurements() if m.metric not in UNJUDGED]
     placed = profile if profile.window is not None else profile.with_window(at)
     return placed.measurements(UNJUDGED)
+
+
+def _with_examples(verdict: Verdict, profile: Measured) -> Verdict:
+    told = examples(profile, verdict.field, verdict.metric)
+    return replace(verdict, reason=f"{verdict.reason}; among them {told}") if told else verdict
 
 
 def _left_out(let: Exempt, judged: Judged) -> NDArray[np.bool_]:

@@ -28,6 +28,8 @@ PHRASES = {
     "coarser_rate": "share of values of {field} that are rounded further than they need be",
     "unseen_rate": "share of values of {field} that are new",
     "new_shape_rate": "share of values of {field} of a new form",
+    "misspelt_rate": "share of values of {field} that are new and all but a known one",
+    "garbled_rate": "share of values of {field} that were read in the wrong character set",
     "null_keyword_rate": "share of values of {field} that are words for nothing (NA, null)",
     "overlap_rate": "share of rows that the delivery before had, too",
     "repeat_rate": "share of rows that repeat another row",

@@ -25,6 +25,8 @@ FAULTS = {
     "timestamp_like_rate": "times as text",
     "unseen_rate": "new categories",
     "new_shape_rate": "texts of a new shape",
+    "misspelt_rate": "misspelt values",
+    "garbled_rate": "garbled texts",
     "true_rate": "unusual share of true",
     "future_rate": "times in the future",
     "past_rate": "times in the far past",

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from mlobs.metrics.measurement import Measurement, MetricKind
+from mlobs.metrics.spelling import garbled_rows, misspelt_rows
 from mlobs.states import (
     BooleanState,
     CategoricalState,
@@ -128,6 +129,9 @@ def _categorical(name: str, s: CategoricalState, shares: bool) -> Iterable[Measu
         yield rate(name, "unseen_rate", s.unseen_rows, n)
     if s.levels.shapes:
         yield rate(name, "new_shape_rate", s.new_shapes, n)
+    for metric, count in (("misspelt_rate", misspelt_rows(s)), ("garbled_rate", garbled_rows(s))):
+        if count is not None:
+            yield rate(name, metric, count, n)
     if shares and s.levels.complete:
         for level, count in zip(s.levels.names[:SHARES], s.counts[:SHARES].tolist(), strict=True):
             yield rate(name, "share", count, n, f"{name}={level}")

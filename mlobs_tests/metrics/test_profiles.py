@@ -51,7 +51,7 @@ EXPECTED = {
         "null_rate": (0.2, 5), "empty_rate": (0.25, 4), "blank_rate": (0.0, 4), "null_keyword_rate": (0.0, 4),
         "number_like_rate": (0.0, 4), "uuid_like_rate": (0.0, 4), "email_like_rate": (0.0, 4), "timestamp_like_rate": (0.0, 4),
         "length_min": (0.0, 4), "length_mean": (1.0, 4), "length_max": (2.0, 4), "distinct": (3.0, 4), "unique_rate": (0.75, 4),
-        "unseen_rate": (0.5, 4), "new_shape_rate": (0.25, 4),
+        "unseen_rate": (0.5, 4), "new_shape_rate": (0.25, 4), "garbled_rate": (0.0, 4),
     },
     "b": {"null_rate": (0.2, 5), "true_rate": (0.75, 4)},
     "t": {
