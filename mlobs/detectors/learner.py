@@ -106,8 +106,8 @@ class Learner:
         measured = np.isfinite(value)
         is_rate = (kind == RATE) & np.isfinite(counts)
         y = self.scales.transform(row, columns)
-        expected = self.scales.floored(self.baseline.predict(weekday), row, columns, self.baseline.level[1])
         seen = self.baseline.seen
+        expected = self.scales.floored(self.baseline.predict(weekday), row, columns, self.baseline.level[1], seen)
         limit = self.budget.limits()[columns.family]
 
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -124,7 +124,8 @@ class Learner:
         excess = np.where(columns.rising & ~above, 0.0, excess)
         excess = np.where(measured & (seen >= MIN_WINDOWS), np.minimum(np.fmax(excess, 0.0), MOST_EXCESS), 0.0)
         still = columns.free & (expected.record_up <= 0) & (expected.record_down <= 0)
-        shown, slope = self._fields(columns)
+        usual = self.scales.usual(self.baseline.level[1], columns)
+        shown, slope = self._fields(columns, usual)
         # fields that usually show fewer distinct values than it takes for the metric to say something
         lumpy = columns.free & expected.lumpy & ~still | (columns.values > 0) & (shown < columns.values)
         young = still & (seen < self.still_windows)
@@ -159,7 +160,7 @@ class Learner:
             failed &= (columns.slack <= 0) | (value > columns.slack)
         opening = failed & open_ended & ~self.opened
         failed &= ~opening
-        full = saturated(row, columns, expected, self.baseline, self.events, MIN_WINDOWS)
+        full = saturated(row, columns, expected, self.baseline, self.events, usual, MIN_WINDOWS)
         if full.any():
             windows = np.maximum(self.baseline.seen, 1.0)
             chance = np.where(
@@ -192,12 +193,12 @@ class Learner:
             excess = np.where(judged, drift / reach, 0.0)
         return Drifting(week, past, excess, limit * reach, excess > limit, judged)
 
-    def _fields(self, columns: Columns) -> tuple[Floats, Floats]:
+    def _fields(self, columns: Columns, usual: Floats) -> tuple[Floats, Floats]:
         """Distinct values in a usual window of each metric's field, and their growth with rows; NaN where unknown."""
         shown, slope = np.full((2, len(columns)), np.nan)
         has = columns.distinct >= 0
         at = columns.distinct[has]
-        shown[has] = np.expm1(np.minimum(self.baseline.level[1][at], 700.0))
+        shown[has] = usual[at]
         slope[has] = self.scales.given.slope[at]
         return shown, slope
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlobs.detectors import rates
+from mlobs.detectors import counts, rates
 from mlobs.detectors.baseline import Baseline, Expected
 from mlobs.detectors.columns import COUNT, Columns
 from mlobs.detectors.rates import Events
 from mlobs.detectors.series import Row
 
+Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SATURATED_ROWS = 5
@@ -23,25 +24,24 @@ LEFT_ROWS = 5.0
 """Usual rows of a category or segment from which its absence, when it was never absent, fails; and rows that it would have at the
 lowest level on record, so that one which comes and goes isn't missed."""
 STILL = 1e-9
-"""Difference of logarithms up to which counts are equal."""
+"""Difference on the learned scale up to which counts are equal."""
 
 
 def saturated(
-    row: Row, columns: Columns, expected: Expected, baseline: Baseline, events: Events, min_windows: int
+    row: Row, columns: Columns, expected: Expected, baseline: Baseline, events: Events, usual: Floats, min_windows: int
 ) -> Mask:
     """Fields that are null throughout, or have one single value throughout; a table without rows; a category of many rows
-    that has none."""
+    that has none. `usual` are the counts of a window of the usual number of rows."""
     with np.errstate(invalid="ignore"):
         null = columns.nulls & (row.counts == row.rows)
         empty = columns.volume & (row.values == 0)
-        usual = np.where(columns.kind == COUNT, np.expm1(baseline.level[1]), events.share() * row.rows)
-        vanished = columns.part & (row.counts == 0) & (usual >= VANISHED_ROWS) & (baseline.seen >= min_windows)
+        due = np.where(columns.kind == COUNT, usual, events.share() * row.rows)
+        vanished = columns.part & (row.counts == 0) & (due >= VANISHED_ROWS) & (baseline.seen >= min_windows)
         if vanished.any():
             least = expected.center - np.maximum(expected.record_down, expected.down)
-            fewest = np.where(columns.kind == COUNT, np.expm1(least), rates.original(least, row.rows) * row.rows)
+            fewest = np.where(columns.kind == COUNT, counts.original(least), rates.original(least, row.rows) * row.rows)
             vanished &= fewest >= LEFT_ROWS
-        many = baseline.level[1] >= np.log1p(LEAST_VALUES)
-        constant = columns.varied & (row.values <= 1) & (row.rows > 1) & many
+        constant = columns.varied & (row.values <= 1) & (row.rows > 1) & (usual >= LEAST_VALUES)
         return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
 
 

@@ -82,6 +82,99 @@ def test_rows_that_share_one_value_show_in_the_fullest_bin_given_the_rows():
     assert walked([*days, Measured(200, [Measurement("amount", "mode_count", "count", 1.0, 200, 1)])])[-1] == set()
 
 
+def test_the_range_of_small_counts_reaches_no_further_than_chance():
+    rng = np.random.default_rng(4)
+    monitor = TableMonitor("t")
+    for at in range(60):
+        fullest = int(rng.multinomial(78, np.full(60, 1 / 60)).max())
+        monitor.observe(
+            Measured(78, [Measurement("air_time", "mode_count", "count", float(fullest), 78, fullest)]), day(at)
+        )
+    (said,) = monitor.judge(Measured(78, [Measurement("air_time", "mode_count", "count", 5.0, 78, 5)]), day(60))
+    assert said.status == "passed"
+    assert 7 < said.expected.high < 15  # the fullest of 60 bins holds 4 to 6 of 78 rows, and 8 once in a year
+
+
+@pytest.mark.parametrize(("lost", "fails"), [(0, False), (1, False), (3, True)])
+def test_rows_of_a_segment_that_never_vary_are_missed_soon(lost, fails):
+    def batch(atlanta: int) -> Measured:
+        rows = atlanta + 59
+        return Measured(
+            rows,
+            [
+                Measurement("", "rows", "count", float(atlanta), rows, atlanta, "dest=ATL"),
+                rate("", "share", atlanta, rows, "dest=ATL"),
+            ],
+        )
+
+    told = walked([batch(19)] * 60 + [batch(19 - lost)])
+    assert not any(told[:-1])
+    assert (("", "rows") in told[-1]) is fails
+
+
+def test_a_share_of_scheduled_rows_has_a_narrower_range_than_a_sampled_one():
+    rng = np.random.default_rng(5)
+    ranges = []
+    for counts in (np.full(60, 20), rng.binomial(100, 0.2, 60)):
+        monitor = TableMonitor("t")
+        for at, count in enumerate(counts):
+            monitor.observe(Measured(100, [rate("", "share", int(count), 100, "city=Beijing")]), day(at))
+        (said,) = monitor.judge(Measured(100, [rate("", "share", 20, 100, "city=Beijing")]), day(60))
+        ranges.append(said.expected)
+    scheduled, sampled = ranges
+    assert scheduled.high < 0.3 < 0.35 < sampled.high < 0.5
+    assert scheduled.low > 0.1 > sampled.low
+
+
+@pytest.mark.parametrize("first", [1, 60])
+def test_a_first_window_of_one_row_leaves_no_field_unjudged(first):
+    rng = np.random.default_rng(6)
+
+    def batch(rows: int, level: float = 6.0) -> Measured:
+        lengths = rng.poisson(level, rows)
+        return Measured(
+            rows,
+            [
+                Measurement("length", "mean", "location", float(lengths.mean()), rows),
+                Measurement("length", "std", "scale", float(lengths.std()) if rows > 1 else 0.0, rows),
+                distinct("length", len(set(lengths)), rows),
+            ],
+        )
+
+    told = walked([batch(first), *(batch(int(n)) for n in rng.integers(40, 80, 40)), batch(60, 30.0)])
+    assert ("length", "mean") in told[-1]
+    assert sum(bool(t) for t in told[:-1]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told", "named"),
+    [
+        ("Sna Diego", "misspelt_rate", "; among them 'Sna Diego' for 'San Diego'"),
+        ("San DiegoÃ©", "garbled_rate", "; among them 'San DiegoÃ©'"),
+    ],
+)
+def test_one_misspelt_or_garbled_value_is_told(value, told, named):
+    cities = ["San Diego", "Chicago", "Auckland", "Beijing", "Mumbai"]
+
+    def batch(at: int, extra: list[str]) -> pd.DataFrame:
+        rng = np.random.default_rng(at)
+        # now and then a city that the reference hadn't: new values alone are no news
+        new = ["Oslo", "Lima"][at % 2] if at % 3 == 0 and at > 5 else "Chicago"
+        return pd.DataFrame({"city": [*rng.choice(cities, 60), new, *extra], "at": pd.Timestamp("2024-01-01T12")})
+
+    reference = Reference.learn(pd.concat([batch(at, []) for at in range(5)]), time="at")
+    monitor = TableMonitor("t")
+    spellings = {"misspelt_rate", "garbled_rate"}
+    for at in range(40):
+        clean = profile(batch(at, []), reference=reference)
+        assert not [v for v in monitor.judge(clean, day(at)) if v.failed and v.metric in spellings]
+        monitor.observe(clean, day(at))
+    failed = monitor.judge(profile(batch(40, [value]), reference=reference), day(40))
+    (said,) = [v for v in failed if v.failed and v.metric == told]
+    assert said.field == "city"
+    assert said.reason.endswith(named)
+
+
 @pytest.mark.parametrize(("windows", "fails"), [(20, False), (60, True)])
 def test_one_row_less_in_a_file_that_always_had_one_size_is_news_by_windows(windows, fails):
     def batch(n: int) -> Measured:
