@@ -19,10 +19,20 @@ from mlobs_tests.benchmarks.alert_quality.case import Case, cut
 DEALT_TUNED_ON = ("loans", "used cars", "crashes", "census", "mortgages")
 DEALT_REPORTED_ON = (
     "applicants", "churn", "workers", "taxis", "computers", "lending", "cards", "diamonds", "debtors", "card bills", "wages",
-    "packages",
+    "packages", "earners", "voters", "pupils", "patients",
 )  # fmt: skip
 DATED_TUNED_ON = ("pizzas", "hotels", "stops", "covid tests", "bird strikes")
-DATED_REPORTED_ON = ("births", "use of force", "rodents", "city weather", "pet licences", "tweets")
+DATED_REPORTED_ON = (
+    "births",
+    "use of force",
+    "rodents",
+    "city weather",
+    "pet licences",
+    "tweets",
+    "house sales",
+    "ratings",
+    "stocks",
+)
 
 
 class Dealt(NamedTuple):
@@ -55,6 +65,10 @@ DEALT = {
     "card bills": Dealt("causaldata", "credit_cards", 150, 190),
     "wages": Dealt("wooldridge", "census2000", 1000, 120, "state"),
     "packages": Dealt("modeldata", "check_times", 70, 190, even=True),
+    "earners": Dealt("stevedata", "gss_wages", 200, 190, even=True),
+    "voters": Dealt("stevedata", "TV16", 120, 190, "racef"),
+    "pupils": Dealt("mlmRev", "star", 60, 190, "gr"),
+    "patients": Dealt("sampleSelection", "RandHIE", 80, 190, even=True),
 }
 FIRST_DAY = "2023-01-02"
 
@@ -228,6 +242,34 @@ def _city_weather(name: str) -> Case:
     return _case(name, frame.assign(at=_day(at, 7) + spread), ("city",), frozenset())
 
 
+def _house_sales(name: str) -> Case:
+    frame = table("ggplot2", "txhousing")
+    # a month of 46 cities is one day of the table
+    month = (frame.pop("year") - 2000) * 12 + frame.pop("month") - 1
+    spread = np.random.default_rng(15).integers(0, 86400, len(frame))
+    at = pd.Timestamp("2020-01-01") + pd.to_timedelta(month * 86400 + spread, unit="s")
+    return _case(name, frame.drop(columns=["date"]).assign(at=at), (), frozenset())
+
+
+def _ratings(name: str) -> Case:
+    frame = table("dslabs", "movielens").drop(columns=["title"])
+    at = pd.to_datetime(frame.pop("timestamp"), unit="s")
+    frame["hour"] = at.dt.hour
+    # a month is one day of the table
+    month = pd.Timestamp("2020-01-01") + pd.to_timedelta((at.dt.year - 1996) * 12 + at.dt.month, unit="D")
+    return _case(name, frame.assign(at=month + (at - at.dt.normalize()))[at >= "1996-03-01"], (), frozenset())
+
+
+def _stocks(name: str) -> Case:
+    frame = table("gt", "sp500")
+    at = pd.to_datetime(frame.pop("date"))
+    # a month of trading days is one day of the table
+    month = (at.dt.year - 1990) * 12 + at.dt.month - 1
+    spread = np.random.default_rng(16).integers(0, 86400, len(frame))
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(month * 86400 + spread, unit="s")
+    return _case(name, frame.assign(at=days)[at >= "1990-01-01"], (), frozenset())
+
+
 def _day(at: pd.Series, days: int) -> pd.Series:
     """Numbers of periods of so many days, as days from 2020 on."""
     return pd.Timestamp("2020-01-01") + pd.to_timedelta((at - at.min().normalize()).dt.days // days, unit="D")
@@ -236,5 +278,6 @@ def _day(at: pd.Series, days: int) -> pd.Series:
 DATED: dict[str, Callable[[str], Case]] = {
     "pizzas": _pizzas, "hotels": _hotels, "stops": _stops, "covid tests": _tests, "pet licences": _licences,
     "tweets": _tweets, "bird strikes": _strikes, "births": _births, "use of force": _force, "rodents": _rodents,
-    "city weather": _city_weather,
+    "city weather": _city_weather, "house sales": _house_sales, "ratings": _ratings,
+    "stocks": _stocks,
 }  # fmt: skip
