@@ -128,7 +128,7 @@ class TableMonitor:
         row = self._complete(row, profile.rows)
         judged = learner.judge(row, self._columns, self._weekday(at))
         verdicts = [*self._verdicts(learner, judged, row, at), *self._trends(learner, judged, row, at)]
-        return [_with_examples(v, profile) if v.failed else v for v in verdicts]
+        return [_with_examples(v, profile) if v.failed else v for v in verdicts if profile.rows or not v.field]
 
     def told(self, feedback: Iterable[Said], holidays: Collection[date] = ()) -> None:
         """Replace all feedback and holidays; what was learned is learned anew under them."""
@@ -285,11 +285,13 @@ class TableMonitor:
 
 def _watched(profile: Measured, at: Window) -> list[Measurement]:
     """The metrics that are judged. A batch that was selected by no window (a file, a frame) is measured as that of the window it
-    is judged in: ages of its timestamps are taken from the window's end."""
+    is judged in: ages of its timestamps are taken from the window's end. Of one without rows only their number is."""
     if not isinstance(profile, Profile):
-        return [m for m in profile.measurements() if m.metric not in UNJUDGED]
-    placed = profile if profile.window is not None else profile.with_window(at)
-    return placed.measurements(UNJUDGED)
+        found = [m for m in profile.measurements() if m.metric not in UNJUDGED]
+    else:
+        placed = profile if profile.window is not None else profile.with_window(at)
+        found = placed.measurements(UNJUDGED)
+    return found if profile.rows else [m for m in found if not m.field]
 
 
 def _with_examples(verdict: Verdict, profile: Measured) -> Verdict:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlobs import Reference, profile
 from mlobs.detectors import TableMonitor, expected_range
 from mlobs.detectors.feedback import Feedback, holidays_of
 from mlobs.errors import SpecError
@@ -147,11 +149,14 @@ def test_a_schema_change_midway_leaves_the_rest_alone():
     assert failed(monitor, batch(nulls=10, old=50.0), 70) == {("old", "mean")}
 
 
-def test_no_rows_at_all_fails_volume():
-    (verdict,) = [
-        v for v in taught(30).judge(Measured(0, [Measurement("", "rows", "count", 0.0, 0, 0)]), day(30)) if v.failed
-    ]
-    assert (verdict.metric, verdict.detector, verdict.severity) == ("rows", "volume", "error")
+def test_a_delivery_without_rows_is_told_by_that_alone():
+    rows = pd.DataFrame({"age": range(100), "name": list("abcde") * 20})
+    reference = Reference.learn(rows)
+    monitor = TableMonitor("t")
+    for n in range(30):
+        monitor.observe(profile(rows, reference=reference), day(n))
+    (verdict,) = monitor.judge(profile(rows[:0], reference=reference), day(30))
+    assert (verdict.status, verdict.metric, verdict.detector, verdict.severity) == ("failed", "rows", "volume", "error")
 
 
 def test_a_lasting_change_is_accepted_and_one_storm_widens_nothing():
