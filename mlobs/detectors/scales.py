@@ -18,7 +18,8 @@ HUGE = 1e100
 LEAST_PART = 0.3
 """Of the sampling noise, or of one row in counts: what a metric is taken to stray by, also where it strayed less so far."""
 UNMOVED_PART = 0.5
-"""The same of one row in a count that never moved in `SPAN` windows: three rows fewer are news, then, and one is none."""
+"""The same of one row in a count that never moved in `SPAN` windows, and in numbers of distinct values: three fewer are news,
+and one is none."""
 FULLEST_PART = 0.5
 """Of Poisson's noise in the fullest of many bins, which strays about half as much as any one of them."""
 ROWS_PACE = 0.05
@@ -139,14 +140,16 @@ class Scales:
         return expected._replace(up=np.maximum(up * fewer, floor), down=np.maximum(down * fewer, floor))
 
     def _count_floor(self, center: Floats, rows: Floats, columns: Columns, part: Floats) -> Floats:
-        """What counts stray by at least: `part` of one row; the rows in the fullest bin by a part of Poisson's noise."""
+        """What counts stray by at least: `part` of one row; numbers of distinct values by so much that a single pair of rows with
+        one value is no news; the rows in the fullest bin by a part of Poisson's noise."""
         given = columns.given
         usual = counts.original(center)
         one = counts.step(usual)
         usual[given] = self._at(usual, rows, columns)
         with np.errstate(over="ignore"):
             one[given] *= np.exp(-self.given.due(rows)[given])
-        fullest = np.where(given & columns.rising, FULLEST_PART * np.sqrt(np.fmax(usual, 1.0)), 0.0)
+        least = np.where(columns.varied, UNMOVED_PART, 0.0)
+        fullest = np.where(given & columns.rising, FULLEST_PART * np.sqrt(np.fmax(usual, 1.0)), least)
         return np.asarray(np.fmax(part, fullest) * one)
 
     def _spread_now(self, columns: Columns, level: Floats) -> Floats:

@@ -126,6 +126,16 @@ def test_a_share_of_scheduled_rows_has_a_narrower_range_than_a_sampled_one():
     assert scheduled.low > 0.1 > sampled.low
 
 
+def test_two_rows_with_one_value_in_a_field_that_has_one_for_each_are_no_news():
+    sizes = np.random.default_rng(7).integers(100, 160, 120)
+    days = [Measured(int(n), [distinct("predicted_delay", int(n), int(n))]) for n in sizes]
+    told = walked([*days, Measured(150, [distinct("predicted_delay", 149, 150)])])
+    assert not any(told)
+    assert walked([*days, Measured(150, [distinct("predicted_delay", 140, 150)])])[-1] == {
+        ("predicted_delay", "distinct")
+    }
+
+
 @pytest.mark.parametrize("first", [1, 60])
 def test_a_first_window_of_one_row_leaves_no_field_unjudged(first):
     rng = np.random.default_rng(6)
