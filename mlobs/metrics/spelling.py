@@ -70,7 +70,7 @@ class Spelling:
         return (self.words and len(value) >= WORD) or (self.codes and _swapped(value, known))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def spelling_of(names: tuple[str, ...]) -> Spelling | None:
     """How new values are read beside the known `names`; None where these are too close to each other to tell.
 
