@@ -49,20 +49,6 @@ SPEND = np.array([0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0])
 shares may exceed the budget."""
 
 
-STRICT = 1.2
-"""Power of a budget below one alarm a month that is aimed at: what really happens in tables (storms, new schedules, fields that
-are off for a day) doesn't become rarer with the budget, so that chance must."""
-
-
-def aimed_at(false_alarms_per_month: float) -> float:
-    """Alarms a month, on data without events, that a budget is learned with.
-
-    >>> [round(aimed_at(budget), 2) for budget in (0.25, 0.5, 1, 4)]
-    [0.19, 0.44, 1.0, 4.0]
-    """
-    return float(min(false_alarms_per_month, false_alarms_per_month**STRICT))
-
-
 LEARNED = np.array([f for f in range(len(FAMILIES)) if f != NOVELTY])
 
 

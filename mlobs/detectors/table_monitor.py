@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from mlobs.detectors import judged as codes
 from mlobs.detectors import wording
-from mlobs.detectors.budget import aimed_at
 from mlobs.detectors.columns import EXTREME, columns_of
 from mlobs.detectors.examples import examples
 from mlobs.detectors.families import UNJUDGED, check_of
@@ -91,7 +90,7 @@ class TableMonitor:
         self._series = Series()
         self._columns = columns_of([], np.zeros(0, np.int8))
         self._failed: dict[Window, frozenset[Key]] = {}
-        self._learner = Learner(aimed_at(false_alarms_per_month) * (cadence / MONTH))
+        self._learner = Learner(false_alarms_per_month * (cadence / MONTH))
         self._learned = 0
         self._snapshots: dict[int, Learner] = {0: copy.deepcopy(self._learner)}
 

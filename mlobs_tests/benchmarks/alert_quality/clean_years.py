@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from mlobs.detectors.budget import aimed_at
 from mlobs.detectors.columns import columns_of
 from mlobs.detectors.families import UNJUDGED
 from mlobs.detectors.judged import FAILED
@@ -180,7 +179,7 @@ def realised(shape: Shape, seed: int, windows: int = 393) -> list[tuple[int, int
     nothing = np.zeros(size, bool)
     out = []
     for budget in BUDGETS:
-        learner, alarms = Learner(aimed_at(budget) / 30), 0
+        learner, alarms = Learner(budget / 30), 0
         for n, (row, weekday) in enumerate(walked):
             full = Row(*(np.concatenate([part, np.full(size - len(part), np.nan)]) for part in row))
             judged = learner.judge(full, columns, weekday, bounds=False)
