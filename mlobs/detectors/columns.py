@@ -36,6 +36,7 @@ class Columns:
         near: column of the outer quantile (5% or 95%) on the side of an extreme, -1 where there is none.
         open_ended: events in `families.OPEN_ENDED`.
         levels: known values of the field of such an event; 0 where they are as many as shares are measured of, or more.
+        misspelt: shares of values that are known ones misspelt: not due as new values are.
         once: events that are learned after their first alert, since they mostly stay (a new category).
         upper: extremes that are maxima; the others are minima.
         part: shares and rows of a category or segment, which are 0 where it is missing.

@@ -14,7 +14,8 @@ FAMILIES = ("rate", "location", "spread", "distinct", "ties", "volume", "mix", "
 RATE, LOCATION, SPREAD, DISTINCT, TIES, VOLUME, MIX, RELATION, NOVELTY, TREND = range(10)
 
 SHARE_OF_BUDGET = (0.13, 0.15, 0.13, 0.08, 0.04, 0.13, 0.14, 0.13, 0.0, 0.07)
-"""How the budget is split among families; never-seen events have their own threshold and are paid for by all."""
+"""How the budget is split among families; never-seen events have their own threshold and are paid for by all. Numbers of distinct
+values and of rows alike (ties) stray otherwise than spreads do: an unruly schedule of the one would widen the limits of all."""
 
 TABLE_RATES = frozenset({"duplicate_rate", "repeat_rate", "overlap_rate"})
 

@@ -46,9 +46,9 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return self.asked_for(30.0)
+        return self.address(30.0)
 
-    def asked_for(self, seconds: float) -> str:
+    def address(self, seconds: float) -> str:
         """The address, with how long a sender waits for an answer."""
         return f"json://ann:s3cretword@127.0.0.1:{self.port}/t0kenpath?rto={seconds}&cto={seconds}"
 

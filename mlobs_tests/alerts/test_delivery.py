@@ -62,7 +62,7 @@ def test_a_receiver_in_trouble_gets_it_later_once(world, receiver, environ, trou
     address = dict(environ)
     if trouble == "keeps silent":
         receiver.pause, receiver.answer = 1.0, 500
-        address["CHAT"] = receiver.asked_for(0.5)
+        address["CHAT"] = receiver.address(0.5)
     if trouble == "is down":
         address["CHAT"] = "json://127.0.0.1:1/?cto=0.5&rto=0.5"
     (failed,) = tell(world, address)
