@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlobs import Reference, profile
+from mlobs import Field, Reference, profile
 from mlobs.detectors import TableMonitor
 from mlobs.detectors.given_rows import GivenRows, even_slope
 from mlobs.detectors.novelty import limits, never_seen_score
@@ -183,6 +183,20 @@ def test_one_misspelt_or_garbled_value_is_told(value, told, named):
     (said,) = [v for v in failed if v.failed and v.metric == told]
     assert said.field == "city"
     assert said.reason.endswith(named)
+
+
+@pytest.mark.parametrize(("declared", "named"), [(Field("city"), True), (Field("city", sensitive=True), False)])
+def test_new_values_are_named_unless_they_are_sensitive(declared, named):
+    known = pd.DataFrame({"city": ["San Diego", "Chicago", "Auckland"] * 40})
+    reference = Reference.learn(known, fields=[declared])
+    monitor = TableMonitor("t")
+    for n in range(40):
+        monitor.observe(profile(known, reference=reference), day(n))
+    rows = pd.DataFrame({"city": [*known["city"], *["<b>Oslo</b>"] * 9]})
+    (said,) = [v for v in monitor.judge(profile(rows, reference=reference), day(40)) if v.metric == "unseen_rate"]
+    assert said.failed
+    assert said.reason.endswith("; among them '<b>Oslo</b>'") is named
+    assert ("Oslo" in said.reason) is named
 
 
 @pytest.mark.parametrize(("windows", "fails"), [(20, False), (60, True)])
