@@ -145,7 +145,7 @@ def _trigger(policy: Retraining, s: Situation) -> tuple[Trigger, str]:
     if policy.on_estimate and s.estimates >= policy.failures:
         return "estimate", f"estimated accuracy failed in the newest {s.estimates} windows, before labels: {s.estimate}"
     if policy.on_drift and s.drift_windows >= policy.failures:
-        return "drift", f"important features drifted in the newest {_windows(s.drift_windows)}: {s.drift}"
+        return "drift", f"important features drifted in the newest {s.drift_windows} windows: {s.drift}"
     if s.external:
         return "external", s.external
     if policy.every is not None and s.trained and s.now - s.trained[-1] >= policy.every:

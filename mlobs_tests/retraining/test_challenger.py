@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mlobs import Field, Reference, profile
+from mlobs.detectors import drift_verdicts
 from mlobs.detectors.accuracy import performance_name
 from mlobs.detectors.verdict import Range, Verdict
 from mlobs.engines import Engine, connect
@@ -18,13 +20,13 @@ from mlobs.errors import TrackingError, TrainingError
 from mlobs.history import History
 from mlobs.retraining.challenger import Outcome, compare, cross_validate, train_and_decide
 from mlobs.retraining.policy import decide
-from mlobs.retraining.situation import situation
+from mlobs.retraining.situation import important_features, situation
 from mlobs.retraining.training_set import build
 from mlobs.spec import Model, Retraining
 from mlobs.states.accuracy import AccuracyState
 from mlobs.tracking import Tracking
 from mlobs.windows import Window
-from mlobs_tests.retraining.flights import ROWS, day, declared, land, rows
+from mlobs_tests.retraining.flights import ROWS, START, day, declared, land, rows
 
 
 @pytest.fixture
@@ -262,6 +264,32 @@ def test_situation_counts_failures_of_the_champion_only(engine: Engine, history:
     assert situation(model, history, day(36).start, running=False).failures == 0
     judge(25, "failed", metric="unusable_predictions")
     assert situation(model, history, day(36).start, running=False).failures == 0
+
+
+@pytest.mark.parametrize(("drifting", "answer"), [("hour", "retrain"), ("wind", "wait")])
+def test_drift_asks_for_training_where_it_is_in_an_important_feature(
+    drifting: str, answer: str, engine: Engine, history: History, run: Any
+) -> None:
+    model = declared(failures=3, on_drift=True, cooldown=timedelta(0))
+    features, actuals = rows(40)
+    land(engine, model, features, actuals)
+    assert run(model, 21).promoted
+    (version,) = history.versions("delays")
+    assert important_features(version.info["importances"]) == ("hour",)  # the delay follows the hour alone
+    days = (features["at"] - START.start).dt.days
+    reference = Reference.learn(features[days < 20], fields=[Field("hour"), Field("wind")], time="at")
+    for n in (22, 23, 24):
+        shifted = features[days == n].assign(**{drifting: features[drifting] + 40.0})
+        verdicts = drift_verdicts(reference, profile(shifted, reference=reference), day(n))
+        assert {v.field for v in verdicts if v.failed and v.field} == {drifting}
+        history.save_verdicts(model.features.id, day(n), ["drift"], [v for v in verdicts if v.field], day(n + 1).start)
+    assert model.retraining is not None
+    decision = decide(model.retraining, situation(model, history, day(26).start, running=False))
+    assert (decision.answer, decision.trigger) == (answer, "drift" if answer == "retrain" else "")
+    if answer == "retrain":
+        assert decision.reason.startswith(
+            "important features drifted in the newest 3 windows: the distribution of hour"
+        )
 
 
 def test_situation_counts_labels_since_the_last_training(engine: Engine, history: History, run: Any) -> None:
