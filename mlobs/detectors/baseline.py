@@ -7,6 +7,8 @@ The predictors are the median of the newest 28 values, the same plus the weekday
 means (weights .3 and .06) plus the weekday's effect. They are mixed with weights proportional to (mean absolute past
 error) ** -6, which is nearly the best of them. Weekday effects are shrunk towards none by James and Stein's rule (Estimation
 with quadratic loss, 1961): the less they explain beyond noise, the less they count.
+
+Numpy's warnings are for whoever calls to silence, once for all steps: NaN and infinite numbers are what is expected of data.
 """
 
 from __future__ import annotations
@@ -87,19 +89,17 @@ class Baseline:
     def predict(self, weekday: int) -> Expected:
         """The distribution of the next value of every metric; NaN centres where nothing was seen."""
         median, lumpy = self._median()
-        day = self._weekday_effect(weekday)
+        total, both = self._noise()
+        day = self._weekday_effect(weekday, both)
         guess = np.stack([median, median + day, self.level[0] + day, self.level[1] + day])
         guess[:, self.seen == 0] = np.nan
         self._predicted = guess
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            best = self.error.min(axis=0)
-            square = (best / self.error) ** 2
-            # the sixth power: the best one counts, nearly alone
-            weight = np.where(self.error > 0, square * square * square, 1.0)
-            weight /= weight.sum(axis=0)
+        best = self.error.min(axis=0)
+        square = (best / self.error) ** 2
+        # the sixth power: the best one counts, nearly alone
+        weight = np.where(self.error > 0, square * square * square, 1.0)
+        weight /= weight.sum(axis=0)
         center = (weight * guess).sum(axis=0)
-        total = self.square_seen.sum(axis=0)
-        both = self._noise()
         # each side's own spread, drawn half way to that of both: a skewed metric has a longer side
         trust = self.square_seen / (self.square_seen + 8.0)
         spread = np.sqrt(trust * self.square + (1 - trust) * both)
@@ -110,20 +110,20 @@ class Baseline:
 
     def _median(self) -> tuple[Floats, Mask]:
         ordered = np.sort(self.ring, axis=1)
-        with np.errstate(invalid="ignore"):
-            values = 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1)
+        values = 1 + (np.diff(ordered, axis=1) > 0).sum(axis=1)
         return _middle(ordered), np.asarray(2 * values < np.isfinite(ordered).sum(axis=1))
 
-    def _noise(self) -> Floats:
-        total = self.square_seen.sum(axis=0)
-        return np.asarray((self.square * self.square_seen).sum(axis=0) / np.maximum(total, 1.0))
+    def _noise(self) -> tuple[Floats, Floats]:
+        """Errors seen on both sides, and their mean square."""
+        (seen_up, seen_down), (up, down) = self.square_seen, self.square
+        total = seen_up + seen_down
+        return total, np.asarray((up * seen_up + down * seen_down) / np.maximum(total, 1.0))
 
-    def _weekday_effect(self, weekday: int) -> Floats:
-        noise = self._noise()
+    def _weekday_effect(self, weekday: int, noise: Floats) -> Floats:
+        """What the weekday adds, shrunk by `noise`, the mean square of errors."""
         seen = np.maximum(self.effect_seen, 1e-9)
         size = (self.effect**2 * np.minimum(self.effect_seen, WEEKS)).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            keep = np.where(size > 0, np.maximum(0.0, 1 - 4 * noise / size), 0.0)
+        keep = np.where(size > 0, np.maximum(0.0, 1 - 4 * noise / size), 0.0)
         own = np.where(seen[weekday] >= 2, self.effect[weekday], 0.0)
         return np.asarray(np.where((self.effect_seen >= 2).sum(axis=0) >= 5, keep * own, 0.0))
 
@@ -142,48 +142,40 @@ class Baseline:
         """
         use = use & np.isfinite(value)
         first = use & (self.seen == 0)
-        with np.errstate(invalid="ignore"):
-            gap = np.where(use & ~first, value - expected.center, 0.0)
-            scale = np.where(gap > 0, expected.up, expected.down)
-            reach = WINSOR * scale
-            judged = self.square_seen.sum(axis=0) >= 6
-            drawn = np.where(judged & ~follow, np.clip(gap, -reach, reach), gap)
-            tame = np.where(first, value, expected.center + drawn)
+        gap = np.where(use & ~first, value - expected.center, 0.0)
+        scale = np.where(gap > 0, expected.up, expected.down)
+        reach = WINSOR * scale
+        errors = self.square_seen[0] + self.square_seen[1]
+        judged = errors >= 6
+        drawn = np.where(judged & ~follow, np.clip(gap, -reach, reach), gap)
+        tame = np.where(first, value, expected.center + drawn)
         # errors of each predictor, on the drawn-in value
-        count = np.minimum(self.square_seen.sum(axis=0) + 1, MEMORY)
-        step = 1 / count
-        with np.errstate(invalid="ignore"):
-            missed = np.abs(np.where(use & ~first, tame - self._predicted, 0.0))
+        step = 1 / np.minimum(errors + 1, MEMORY)
+        missed = np.abs(np.where(use & ~first, tame - self._predicted, 0.0))
         learns = use & ~first & (widen | follow)
         self.error = np.where(learns, self.error + step * (missed - self.error), self.error)
         # scale and record by side
         upward = gap > 0
-        for side, mine in ((0, learns & upward), (1, learns & ~upward)):
-            pace = 1 / np.minimum(self.square_seen[side] + 1, MEMORY / 2)
-            self.square[side] = np.where(
-                mine, self.square[side] + pace * (drawn**2 - self.square[side]), self.square[side]
-            )
-            self.square_seen[side] = np.minimum(self.square_seen[side] + mine, MEMORY / 2)
-            self.record[side] = np.where(use, self.record[side] * 0.5 ** (1 / HALF_LIFE), self.record[side])
-            # a catastrophe may at most double the record, so that it doesn't hide the next one
-            most = np.where(judged & ~again, np.maximum(GROWTH * self.record[side], 4 * scale), np.inf)
-            self.record[side] = np.where(
-                mine, np.maximum(self.record[side], np.minimum(np.abs(gap), most)), self.record[side]
-            )
+        mine = np.stack([learns & upward, learns & ~upward])
+        pace = 1 / np.minimum(self.square_seen + 1, MEMORY / 2)
+        self.square = np.where(mine, self.square + pace * (drawn**2 - self.square), self.square)
+        self.square_seen = np.minimum(self.square_seen + mine, MEMORY / 2)
+        self.record = np.where(use, self.record * 0.5 ** (1 / HALF_LIFE), self.record)
+        # a catastrophe may at most double the record, so that it doesn't hide the next one
+        most = np.where(judged & ~again, np.maximum(GROWTH * self.record, 4 * scale), np.inf)
+        self.record = np.where(mine, np.maximum(self.record, np.minimum(np.abs(gap), most)), self.record)
         # weekday effects: what is left over the median
         median = self._predicted[0]
         pace = 1 / np.minimum(self.effect_seen[weekday] + 1, WEEKS)
-        with np.errstate(invalid="ignore"):
-            over = np.where(learns, tame - median, 0.0)
+        over = np.where(learns, tame - median, 0.0)
         self.effect[weekday] = np.where(
             learns, self.effect[weekday] + pace * (over - self.effect[weekday]), self.effect[weekday]
         )
         self.effect_seen[weekday] += learns
-        day = self._weekday_effect(weekday)
-        for row, weight in ((0, FAST), (1, SLOW)):
-            pace = np.maximum(weight, 1 / (self.seen + 1))
-            moved = self.level[row] + pace * (tame - day - self.level[row])
-            self.level[row] = np.where(first, value, np.where(use, moved, self.level[row]))
+        day = self._weekday_effect(weekday, self._noise()[1])
+        pace = np.maximum(np.array([[FAST], [SLOW]]), 1 / (self.seen + 1))
+        moved = self.level + pace * (tame - day - self.level)
+        self.level = np.where(first, value, np.where(use, moved, self.level))
         self.ring[:, self.at] = np.where(use, value, self.ring[:, self.at])
         self.days[self.at] = weekday
         self.at = (self.at + 1) % SPAN
@@ -199,31 +191,31 @@ class Baseline:
         recent = self.ring[which]
         level = medians(recent)
         spread = MAD_TO_SD * medians(np.abs(recent - level[:, None]))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            over = recent - level[:, None]
-            bound = np.where(spread > 0, 2 * WINSOR * spread, np.inf)[:, None]
-            over = np.clip(over, -bound, bound)
-            known = np.isfinite(over)
-            for day in range(7):
-                own = known[:, self.days == day]
-                self.effect_seen[day, which] = own.sum(axis=1)
-                total = np.where(own, over[:, self.days == day], 0.0).sum(axis=1)
-                self.effect[day, which] = np.where(own.any(axis=1), total / np.maximum(own.sum(axis=1), 1), 0.0)
-            # noise for the shrinkage: what weekdays leave over, with the degrees of freedom that they take
-            rest = np.where(known, over - self.effect[self.days][:, which].T, 0.0)
-            spare = np.maximum(known.sum(axis=1) - (self.effect_seen[:, which] > 0).sum(axis=0), 1)
-            self.square[:, which] = (rest**2).sum(axis=1) / spare
-            self.square_seen[:, which] = np.maximum(known.sum(axis=1) / 2, 1)
-            keep = np.stack([self._weekday_effect(day)[which] for day in range(7)])
-            rest = np.where(known, over - keep[self.days].T, 0.0)
-            grow = np.sqrt(known.sum(axis=1) / np.maximum(known.sum(axis=1) - 2.0, 1.0))
-            for side, sign in ((0, 1.0), (1, -1.0)):
-                mine = known & (sign * rest > 0)
-                self.square[side, which] = (
-                    grow**2 * np.where(mine, rest**2, 0.0).sum(axis=1) / np.maximum(mine.sum(axis=1), 1)
-                )
-                self.square_seen[side, which] = mine.sum(axis=1)
-                self.record[side, which] = grow * np.where(mine, np.abs(rest), 0.0).max(axis=1)
+        over = recent - level[:, None]
+        bound = np.where(spread > 0, 2 * WINSOR * spread, np.inf)[:, None]
+        over = np.clip(over, -bound, bound)
+        known = np.isfinite(over)
+        for day in range(7):
+            own = known[:, self.days == day]
+            self.effect_seen[day, which] = own.sum(axis=1)
+            total = np.where(own, over[:, self.days == day], 0.0).sum(axis=1)
+            self.effect[day, which] = np.where(own.any(axis=1), total / np.maximum(own.sum(axis=1), 1), 0.0)
+        # noise for the shrinkage: what weekdays leave over, with the degrees of freedom that they take
+        rest = np.where(known, over - self.effect[self.days][:, which].T, 0.0)
+        spare = np.maximum(known.sum(axis=1) - (self.effect_seen[:, which] > 0).sum(axis=0), 1)
+        self.square[:, which] = (rest**2).sum(axis=1) / spare
+        self.square_seen[:, which] = np.maximum(known.sum(axis=1) / 2, 1)
+        noise = self._noise()[1]
+        keep = np.stack([self._weekday_effect(day, noise)[which] for day in range(7)])
+        rest = np.where(known, over - keep[self.days].T, 0.0)
+        grow = np.sqrt(known.sum(axis=1) / np.maximum(known.sum(axis=1) - 2.0, 1.0))
+        for side, sign in ((0, 1.0), (1, -1.0)):
+            mine = known & (sign * rest > 0)
+            self.square[side, which] = (
+                grow**2 * np.where(mine, rest**2, 0.0).sum(axis=1) / np.maximum(mine.sum(axis=1), 1)
+            )
+            self.square_seen[side, which] = mine.sum(axis=1)
+            self.record[side, which] = grow * np.where(mine, np.abs(rest), 0.0).max(axis=1)
 
 
 def medians(values: Floats) -> Floats:
@@ -240,10 +232,9 @@ def _middle(ordered: Floats) -> Floats:
 
 def tail_score(deviation: Floats, scale: Floats, dof: Floats) -> Floats:
     """Normal score, >= 0, of a deviation under a Student distribution of that scale."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(deviation) / scale
-        t = np.where(np.isnan(t), 0.0, t)
-        return np.maximum(normal_score(np.log(stdtr(dof, -t))), 0.0)
+    t = np.abs(deviation) / scale
+    t = np.where(np.isnan(t), 0.0, t)
+    return np.maximum(normal_score(np.log(stdtr(dof, -t))), 0.0)
 
 
 def reach(score: float | Floats, scale: Floats, dof: Floats) -> Floats:

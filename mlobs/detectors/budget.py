@@ -28,6 +28,8 @@ TAIL = 7.0
 """Prior tail index of the maxima: the excess surpassed half as often is 2 ** (1 / 7) = 1.1 times as large."""
 TAIL_WEIGHT = 6.0
 """Order statistics that the prior tail index counts as."""
+MOST_ORDERED = 12
+"""Largest values that the tail is read from, of a tenth of all."""
 LOWEST, HIGHEST = 0.6, 3.0
 """No family's limit leaves these multiples of the nominal one."""
 WARM_UP = 14
@@ -82,13 +84,12 @@ class Budget:
         calm = (spent.sum(axis=1) < INCIDENT) & np.isfinite(past).any(axis=1)
         past, spent = past[calm], spent[calm]
         limits = np.full((len(SPEND), len(FAMILIES)), NOMINAL)
-        for family, share in enumerate(SHARE_OF_BUDGET):
-            seen = past[:, family][np.isfinite(past[:, family])]
-            if family != NOVELTY and len(seen):
-                # few windows of maxima say little: lean on the nominal limit
-                weight = len(seen) / (len(seen) + WARM_UP)
-                found = tail_quantile(seen, np.minimum(self.per_window * share * SPEND, 0.5))
-                limits[:, family] = np.exp(weight * np.log(found))
+        seen = np.isfinite(past).sum(axis=0)
+        known = np.flatnonzero((seen > 0) & (np.arange(len(FAMILIES)) != NOVELTY))
+        rates = np.minimum(self.per_window * np.array(SHARE_OF_BUDGET)[known] * SPEND[:, None], 0.5)
+        # few windows of maxima say little: lean on the nominal limit
+        weight = seen[known] / (seen[known] + WARM_UP)
+        limits[:, known] = np.exp(weight * np.log(tail_quantiles(past[:, known], rates)))
         limits = np.clip(limits, LOWEST, HIGHEST)
         # spend as much as the windows of the past would have allowed, all families together
         with np.errstate(invalid="ignore"):
@@ -128,20 +129,32 @@ class Budget:
         self._limits = None
 
 
-def tail_quantile(sample: Floats, rate: Any) -> Floats:
-    """The value that an excess like those of `sample` surpasses with probability `rate` in one window.
+def tail_quantiles(samples: Floats, rates: Floats) -> Floats:
+    """The value that an excess like those of a sample surpasses with some probability in one window.
 
     With the k largest values x1 >= ... >= xk of n, it is xk * (k / (n * rate)) ** (1 / a), the tail index a being Hill's
     estimate drawn towards `TAIL`.
 
-    >>> float(tail_quantile(np.array([0.5, 0.6, 0.7, 0.8] * 20), 0.01).round(2))
+    Args:
+        samples: of shape (n_windows, n_samples); NaN where a sample has no value. Each has at least one.
+        rates: the probabilities, of shape (n_rates, n_samples).
+
+    Returns:
+        Array of shape (n_rates, n_samples).
+
+    >>> float(tail_quantiles(np.array([[0.5], [0.6], [0.7], [0.8]] * 20), np.array([[0.01]]))[0, 0].round(2))
     0.93
     """
-    x = np.sort(np.maximum(sample, 0.05))[::-1]
-    n = len(x)
-    k = min(max(round(n / 10), 1), 12)
-    hill = float(np.log(x[:k] / x[k - 1]).sum())
+    x = -np.sort(-np.maximum(samples, 0.05), axis=0)  # largest first, NaN last
+    n = np.isfinite(x).sum(axis=0)
+    k = np.clip(np.round(n / 10), 1, MOST_ORDERED).astype(np.int64)
+    least = x[k - 1, np.arange(len(n))]
+    top = x[:MOST_ORDERED]
+    hill = np.where(np.arange(len(top))[:, None] < k, np.log(top / least), 0.0).sum(axis=0)
     index = (k - 1 + TAIL_WEIGHT) / (hill + TAIL_WEIGHT / TAIL)
-    ratio = np.maximum(k / np.maximum(n * np.asarray(rate, float), 1e-9), 1e-3)
-    body = np.interp((1 - np.minimum(np.asarray(rate, float), 1.0)) * (n - 1), np.arange(n), x[::-1])
-    return np.asarray(np.where(ratio >= 1, x[k - 1] * ratio ** (1 / index), body))
+    ratio = k / np.maximum(n * rates, 1e-9)
+    found = least * np.maximum(ratio, 1.0) ** (1 / index)
+    for at in np.flatnonzero((ratio < 1).any(axis=0)):  # within what was seen
+        body = np.interp((1 - rates[:, at]) * (n[at] - 1), np.arange(n[at]), x[: n[at], at][::-1])
+        found[:, at] = np.where(ratio[:, at] >= 1, found[:, at], body)
+    return np.asarray(found)

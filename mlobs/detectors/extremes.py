@@ -36,23 +36,22 @@ def edges(columns: Columns, reach: Floats, ring: Floats, wanted: Mask) -> tuple[
     which = np.flatnonzero(wanted & (columns.kind == EXTREME) & np.isfinite(reach[0]) & np.isfinite(reach[1]))
     if not len(which):
         return low, high
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        recent = ring[which]
-        usual = medians(recent)
-        # a maximum is measured against the smallest value of its field, a minimum against the largest
-        pair = np.where(columns.pair[which] >= 0, columns.pair[which], which)
-        other = np.where(columns.upper[which], reach[0][pair], reach[1][pair])
-        far = np.where(columns.upper[which], reach[1][which], reach[0][which])
-        sign = np.where(columns.upper[which], 1.0, -1.0)
-        size_ = np.abs(far - other)
-        step = np.maximum(0.5 * size_, np.abs(far - usual))
-        skewed = np.abs(far - other) ** 2 / np.maximum(np.abs(usual - other), 1e-300) - np.abs(far - other)
-        step = np.maximum(step, np.where(np.abs(usual - other) > 0.02 * size_, np.nan_to_num(skewed, posinf=0.0), 0.0))
-        # a bound that many rows of most windows touch and none crossed is a hard one
-        near = ring[columns.near[which]]
-        touching = (recent == far[:, None]) & (np.abs(near - far[:, None]) <= ALIKE * size_[:, None])
-        touched = (columns.near[which] >= 0) & (touching.sum(axis=1) >= TOUCHED * np.isfinite(recent).sum(axis=1))
-        edge = far + sign * np.where(touched, 0.0, step)
+    recent = ring[which]
+    usual = medians(recent)
+    # a maximum is measured against the smallest value of its field, a minimum against the largest
+    pair = np.where(columns.pair[which] >= 0, columns.pair[which], which)
+    other = np.where(columns.upper[which], reach[0][pair], reach[1][pair])
+    far = np.where(columns.upper[which], reach[1][which], reach[0][which])
+    sign = np.where(columns.upper[which], 1.0, -1.0)
+    size_ = np.abs(far - other)
+    step = np.maximum(0.5 * size_, np.abs(far - usual))
+    skewed = np.abs(far - other) ** 2 / np.maximum(np.abs(usual - other), 1e-300) - np.abs(far - other)
+    step = np.maximum(step, np.where(np.abs(usual - other) > 0.02 * size_, np.nan_to_num(skewed, posinf=0.0), 0.0))
+    # a bound that many rows of most windows touch and none crossed is a hard one
+    near = ring[columns.near[which]]
+    touching = (recent == far[:, None]) & (np.abs(near - far[:, None]) <= ALIKE * size_[:, None])
+    touched = (columns.near[which] >= 0) & (touching.sum(axis=1) >= TOUCHED * np.isfinite(recent).sum(axis=1))
+    edge = far + sign * np.where(touched, 0.0, step)
     high[which] = np.where(columns.upper[which], edge, np.inf)
     low[which] = np.where(columns.upper[which], -np.inf, edge)
     return low, high

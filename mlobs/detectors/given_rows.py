@@ -40,24 +40,25 @@ class GivenRows:
             for name in ("seen", "anchor", "slope", "x", "y", "xx", "xy"):
                 setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
 
-    def due(self, rows: Floats) -> Floats:
-        """What of log(1 + D) is due to `rows` differing from the anchor; 0 where nothing is known of them."""
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.where(self.seen > 0, self.slope * (np.log1p(rows) - self.anchor), 0.0))
+    def due(self, rows: Floats, which: Mask) -> Floats:
+        """What of log(1 + D) is due to `rows` differing from the anchor, of the metrics `which`; 0 where nothing is known of
+        them."""
+        apart = self.slope[which] * (np.log1p(rows[which]) - self.anchor[which])
+        return np.asarray(np.where(self.seen[which] > 0, apart, 0.0))
 
     def learn(self, distinct: Floats, rows: Floats, use: Mask) -> None:
         """Bring the moments forward by one window, where `use`."""
-        use = use & np.isfinite(distinct) & (rows > 0)
-        x, y = np.log1p(np.where(use, rows, 0.0)), np.log1p(np.where(use, distinct, 0.0))
-        self.anchor = np.where(use & (self.seen == 0), x, self.anchor)
-        self.seen = self.seen + use
-        pace = np.where(use, 1 / np.clip(self.seen, 1.0, MEMORY), 0.0)
-        dx, dy = x - self.x, y - self.y
-        self.x, self.y = self.x + pace * dx, self.y + pace * dy
-        self.xx = self.xx + pace * ((1 - pace) * dx * dx - self.xx)
-        self.xy = self.xy + pace * ((1 - pace) * dx * dy - self.xy)
-        at = np.flatnonzero(use)
+        at = np.flatnonzero(use & np.isfinite(distinct) & (rows > 0))
+        x, y = np.log1p(rows[at]), np.log1p(distinct[at])
+        self.anchor[at] = np.where(self.seen[at] == 0, x, self.anchor[at])
+        self.seen[at] += 1
         weight = np.minimum(self.seen[at], MEMORY)
+        pace = 1 / weight
+        dx, dy = x - self.x[at], y - self.y[at]
+        self.x[at] += pace * dx
+        self.y[at] += pace * dy
+        self.xx[at] += pace * ((1 - pace) * dx * dx - self.xx[at])
+        self.xy[at] += pace * ((1 - pace) * dx * dy - self.xy[at])
         prior = even_slope(np.expm1(self.y[at]), np.expm1(self.x[at]))
         slope = (weight * self.xy[at] + PRIOR_WEIGHT * prior) / (weight * self.xx[at] + PRIOR_WEIGHT)
         self.slope[at] = np.clip(slope, 0.0, 1.0)

@@ -109,23 +109,25 @@ class Learner:
         seen = self.baseline.seen
         expected = self.scales.floored(self.baseline.predict(weekday), row, columns, self.baseline.level[1], seen)
         limit = self.budget.limits()[columns.family]
+        usual = self.scales.usual(self.baseline.level[1], columns)
+        shown, slope = self._fields(columns, usual)
+        first = new_values(columns, shown, slope, seen)
+        open_ended, prior = first.open_ended, first.prior
+        never, flipped, potential = self._never(row, columns, is_rate, prior)
+        extreme = (kind == EXTREME) & measured
+        novel = never | extreme
 
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            gap = y - expected.center
-            above = gap > 0
-            scale = np.where(above, expected.up, expected.down)
-            record = np.where(above, expected.record_up, expected.record_down)
-            score = baseline.tail_score(gap, scale, expected.dof)
-            rare, rare_up = self._rare(row, is_rate)
-            score = np.where(rare, np.where(rare_up, self._rare_score(row, rare), 0.0), score)
-            excess = np.minimum(
-                score / NOMINAL_SCORE, np.where(record > 0, np.abs(gap) / (NOMINAL_RECORD * record), np.inf)
-            )
+        gap = y - expected.center
+        above = gap > 0
+        scale = np.where(above, expected.up, expected.down)
+        record = np.where(above, expected.record_up, expected.record_down)
+        score = self._score(row, is_rate, gap, scale, expected.dof, measured & ~novel)
+        excess = np.minimum(
+            score / NOMINAL_SCORE, np.where(record > 0, np.abs(gap) / (NOMINAL_RECORD * record), np.inf)
+        )
         excess = np.where(columns.rising & ~above, 0.0, excess)
         excess = np.where(measured & (seen >= MIN_WINDOWS), np.minimum(np.fmax(excess, 0.0), MOST_EXCESS), 0.0)
         still = columns.free & (expected.record_up <= 0) & (expected.record_down <= 0)
-        usual = self.scales.usual(self.baseline.level[1], columns)
-        shown, slope = self._fields(columns, usual)
         # fields that usually show fewer distinct values than it takes for the metric to say something
         lumpy = columns.free & expected.lumpy & ~still | (columns.values > 0) & (shown < columns.values)
         young = still & (seen < self.still_windows)
@@ -136,15 +138,10 @@ class Learner:
         excess = np.where(moved, CERTAIN, excess)
         failed |= moved
 
-        first = new_values(columns, shown, slope, seen)
-        open_ended, prior = first.open_ended, first.prior
-        never, flipped, potential = self._never(row, columns, is_rate, prior)
         events = np.where(flipped, rows - counts, counts)
         events = np.where(open_ended, np.minimum(events, 1.0), events)
         happened = never & (events > 0) & ~(flipped & columns.rising)
-        extreme = (kind == EXTREME) & measured
         beyond = extreme & self._beyond(value, columns)
-        novel = never | extreme
         novelty_limit = limits(self.novelty_threshold, columns.prior, novel, self.budget.novelty_feedback())
         novel_score = np.where(beyond, potential, 0.0)
         if happened.any():
@@ -156,8 +153,7 @@ class Learner:
         score = np.where(novel, novel_score, score)
         excess = np.where(novel, novel_score / novelty_limit, excess)
 
-        with np.errstate(invalid="ignore"):
-            failed &= (columns.slack <= 0) | (value > columns.slack)
+        failed &= (columns.slack <= 0) | (value > columns.slack)
         opening = failed & open_ended & ~self.opened
         failed &= ~opening
         full = saturated(row, columns, expected, self.baseline, self.events, usual, MIN_WINDOWS)
@@ -184,13 +180,13 @@ class Learner:
         return judged
 
     def _drifting(self, y: Floats, expected: Expected, columns: Columns, out: Mask) -> Drifting:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            week, past, scale = self.trend.step(_tame(y, expected), np.maximum(expected.up, expected.down))
-            drift = np.abs(week - past)
-            limit = self.budget.limits()[TREND]
-            judged = columns.trended & np.isfinite(drift) & ~out & (self.trend.quiet <= 0)
-            reach = np.maximum(NOMINAL_SCORE * scale, NOMINAL_RECORD * self.trend.record)
-            excess = np.where(judged, drift / reach, 0.0)
+        noise = np.maximum(expected.up, expected.down)
+        week, past, scale = self.trend.step(_tame(y, expected), noise, columns.trended)
+        drift = np.abs(week - past)
+        limit = self.budget.limits()[TREND]
+        judged = np.isfinite(drift) & ~out & (self.trend.quiet <= 0)
+        reach = np.maximum(NOMINAL_SCORE * scale, NOMINAL_RECORD * self.trend.record)
+        excess = np.where(judged, drift / reach, 0.0)
         return Drifting(week, past, excess, limit * reach, excess > limit, judged)
 
     def _fields(self, columns: Columns, usual: Floats) -> tuple[Floats, Floats]:
@@ -202,25 +198,32 @@ class Learner:
         slope[has] = self.scales.given.slope[at]
         return shown, slope
 
+    def _score(self, row: Row, is_rate: Mask, gap: Floats, scale: Floats, dof: Floats, wanted: Mask) -> Floats:
+        """Normal score, >= 0, of how far the metrics `wanted` stray; 0 for others."""
+        score = np.zeros(len(gap))
+        rare, more = self._rare(row, is_rate)
+        at = np.flatnonzero(wanted & ~rare)
+        score[at] = baseline.tail_score(gap[at], scale[at], dof[at])
+        more &= wanted
+        score[more] = self._rare_score(row, more)
+        return score
+
     def _rare(self, row: Row, is_rate: Mask) -> tuple[Mask, Mask]:
         """Rates of rare events (or of rare non-events), and those of them above what is expected."""
         share, n = self.events.share(), np.fmax(row.rows, 0.0)
         small = np.minimum(share, 1 - share)
         rare = is_rate & (n * small < rates.RARE)
         k = np.where(share > 0.5, n - row.counts, row.counts)
-        with np.errstate(invalid="ignore"):
-            return rare, rare & (k > n * small)
+        return rare, rare & (k > n * small)
 
     def _rare_score(self, row: Row, rare: Mask) -> Floats:
-        out = np.zeros(len(rare))
         events = self.events
         share, n = events.share()[rare], row.rows[rare]
         flip = share > 0.5
         k = np.where(flip, n - row.counts[rare], row.counts[rare])
         seen = np.where(flip, events.rows[rare] - events.count[rare], events.count[rare])
         small = np.minimum(share, 1 - share)
-        out[rare] = rates.rare_score(k, n * small, events.spread[rare], seen + 0.5)
-        return out
+        return rates.rare_score(k, n * small, events.spread[rare], seen + 0.5)
 
     def _never(self, row: Row, columns: Columns, is_rate: Mask, prior: Floats) -> tuple[Mask, Mask, Floats]:
         """Rates that were always 0 (or always 1), and the score that a first exception has."""
@@ -237,30 +240,28 @@ class Learner:
     def _beyond(self, value: Floats, columns: Columns) -> Mask:
         """Extremes out of the learned range: beyond the furthest seen by half the range, and by as much as the furthest
         itself lies beyond the usual extreme (on the logarithmic scale for one-sided fields); beyond a hard bound at all."""
-        with np.errstate(invalid="ignore"):
-            furthest: Mask = np.where(columns.upper, value > self.reach[1], value < self.reach[0])
-            if not furthest.any():
-                return furthest
-            low, high = edges(columns, self.reach, self.baseline.ring, furthest)
-            return np.asarray(np.where(columns.upper, value > high, value < low))
+        furthest: Mask = np.where(columns.upper, value > self.reach[1], value < self.reach[0])
+        if not furthest.any():
+            return furthest
+        low, high = edges(columns, self.reach, self.baseline.ring, furthest)
+        return np.asarray(np.where(columns.upper, value > high, value < low))
 
     def _bounds(
         self, j: Judged, row: Row, columns: Columns, limit: Floats, extreme: Mask, flipped: Mask, novelty_limit: Floats
     ) -> None:
         """Fill in low, center, high such that a metric failed exactly when its value lies outside."""
         expected, value = j.expected, row.values
-        with np.errstate(invalid="ignore", over="ignore"):
-            up = np.maximum(
-                baseline.reach(limit * NOMINAL_SCORE, expected.up, expected.dof),
-                limit * NOMINAL_RECORD * expected.record_up,
-            )
-            down = np.where(columns.rising, np.inf, 1.0) * np.maximum(
-                baseline.reach(limit * NOMINAL_SCORE, expected.down, expected.dof),
-                limit * NOMINAL_RECORD * expected.record_down,
-            )
-            j.center = self.scales.original(expected.center, row, columns)
-            j.high = self.scales.original(expected.center + up, row, columns)
-            j.low = self.scales.original(expected.center - down, row, columns)
+        up = np.maximum(
+            baseline.reach(limit * NOMINAL_SCORE, expected.up, expected.dof),
+            limit * NOMINAL_RECORD * expected.record_up,
+        )
+        down = np.where(columns.rising, np.inf, 1.0) * np.maximum(
+            baseline.reach(limit * NOMINAL_SCORE, expected.down, expected.dof),
+            limit * NOMINAL_RECORD * expected.record_down,
+        )
+        j.center = self.scales.original(expected.center, row, columns)
+        j.high = self.scales.original(expected.center + up, row, columns)
+        j.low = self.scales.original(expected.center - down, row, columns)
         same = steady(columns, self.baseline, self.still_windows)
         j.low[same] = j.high[same] = j.center[same] = np.round(j.center[same])
         always = j.never & flipped
@@ -270,13 +271,12 @@ class Learner:
         j.low[extreme], j.high[extreme] = low[extreme], high[extreme]
         passed, failed = j.status == PASSED, j.status == FAILED
         # rare rates and never-seen events that can't be told from chance yet: the range must agree with the verdict
-        with np.errstate(invalid="ignore"):
-            j.low = np.where(passed, np.fmin(j.low, value), j.low)
-            j.high = np.where(passed, np.fmax(j.high, value), j.high)
-            inside = failed & (value >= j.low) & (value <= j.high)
-            over = inside & (value >= j.center)
-            j.high = np.where(over, np.fmax(j.center, np.nextafter(value, -np.inf)), j.high)
-            j.low = np.where(inside & ~over, np.fmin(j.center, np.nextafter(value, np.inf)), j.low)
+        j.low = np.where(passed, np.fmin(j.low, value), j.low)
+        j.high = np.where(passed, np.fmax(j.high, value), j.high)
+        inside = failed & (value >= j.low) & (value <= j.high)
+        over = inside & (value >= j.center)
+        j.high = np.where(over, np.fmax(j.center, np.nextafter(value, -np.inf)), j.high)
+        j.low = np.where(inside & ~over, np.fmin(j.center, np.nextafter(value, np.inf)), j.low)
         j.low, j.high = np.fmin(j.low, j.center), np.fmax(j.high, j.center)
         chance = (j.never | extreme) & (j.status == LEARNING)
         for i in np.flatnonzero(chance):
@@ -330,18 +330,16 @@ class Learner:
         self.scales.learn(row, columns, use, first)
         self.saturated |= judged.saturated & use & ~first
         extreme = (columns.kind == EXTREME) & use & ~(first & ~columns.once)
-        with np.errstate(invalid="ignore"):
-            self.reach[0] = np.where(
-                extreme & ~(self.reach[0] <= value) | extreme & np.isinf(self.reach[0]), value, self.reach[0]
-            )
-            self.reach[1] = np.where(
-                extreme & ~(self.reach[1] >= value) | extreme & np.isinf(self.reach[1]), value, self.reach[1]
-            )
+        self.reach[0] = np.where(
+            extreme & ~(self.reach[0] <= value) | extreme & np.isinf(self.reach[0]), value, self.reach[0]
+        )
+        self.reach[1] = np.where(
+            extreme & ~(self.reach[1] >= value) | extreme & np.isinf(self.reach[1]), value, self.reach[1]
+        )
         self.running = self.running + np.where(extreme, np.fmax(rows, 0.0), 0.0)
         drifting = judged.drifting
-        self.trend.learn(
-            _tame(judged.value, judged.expected), use & ~first, drifting.week - drifting.past, drifting.failed
-        )
+        drift, tame = drifting.week - drifting.past, _tame(judged.value, judged.expected)
+        self.trend.learn(tame, use & ~first, drift, drifting.failed, columns.trended)
         over = ~alert & use & (self.alerted >= self.windows - 3) & (self.alerted > self.ended)
         self.ended = np.where(over, self.alerted, self.ended)
         self.alerted = np.where(alert, float(self.windows), self.alerted)

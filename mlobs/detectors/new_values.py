@@ -60,12 +60,9 @@ def new_values(columns: Columns, shown: Floats, slope: Floats, seen: Floats) -> 
         shown, slope: distinct values in a usual window of each metric's field, and their growth with rows; NaN where unknown.
         seen: windows of each metric.
     """
-    with np.errstate(invalid="ignore"):
-        young = columns.open_ended & (seen <= OPEN_WINDOWS)
-        open_ended = young & (slope > OPEN_SLOPE)
-        closed = (columns.levels > 0) & (shown >= CLOSED_SHARE * columns.levels)
-        due = np.where(
-            young & ~open_ended & ~columns.misspelt, slope * shown * np.maximum(seen, 1.0) ** (slope - 1), 0.0
-        )
+    young = columns.open_ended & (seen <= OPEN_WINDOWS)
+    open_ended = young & (slope > OPEN_SLOPE)
+    closed = (columns.levels > 0) & (shown >= CLOSED_SHARE * columns.levels)
+    due = np.where(young & ~open_ended & ~columns.misspelt, slope * shown * np.maximum(seen, 1.0) ** (slope - 1), 0.0)
     prior = np.where(closed, CLOSED_PRIOR, np.where(open_ended, OPEN_PRIOR, columns.prior))
     return NewValues(open_ended, prior, np.fmax(due, 0.0))

@@ -32,17 +32,16 @@ def saturated(
 ) -> Mask:
     """Fields that are null throughout, or have one single value throughout; a table without rows; a category of many rows
     that has none. `usual` are the counts of a window of the usual number of rows."""
-    with np.errstate(invalid="ignore"):
-        null = columns.nulls & (row.counts == row.rows)
-        empty = columns.volume & (row.values == 0)
-        due = np.where(columns.kind == COUNT, usual, events.share() * row.rows)
-        vanished = columns.part & (row.counts == 0) & (due >= VANISHED_ROWS) & (baseline.seen >= min_windows)
-        if vanished.any():
-            least = expected.center - np.maximum(expected.record_down, expected.down)
-            fewest = np.where(columns.kind == COUNT, counts.original(least), rates.original(least, row.rows) * row.rows)
-            vanished &= fewest >= LEFT_ROWS
-        constant = columns.varied & (row.values <= 1) & (row.rows > 1) & (usual >= LEAST_VALUES)
-        return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
+    null = columns.nulls & (row.counts == row.rows)
+    empty = columns.volume & (row.values == 0)
+    due = np.where(columns.kind == COUNT, usual, events.share() * row.rows)
+    vanished = columns.part & (row.counts == 0) & (due >= VANISHED_ROWS) & (baseline.seen >= min_windows)
+    if vanished.any():
+        least = expected.center - np.maximum(expected.record_down, expected.down)
+        fewest = np.where(columns.kind == COUNT, counts.original(least), rates.original(least, row.rows) * row.rows)
+        vanished &= fewest >= LEFT_ROWS
+    constant = columns.varied & (row.values <= 1) & (row.rows > 1) & (usual >= LEAST_VALUES)
+    return np.asarray((null | constant) & (row.rows >= SATURATED_ROWS) | empty | vanished)
 
 
 def steady(columns: Columns, baseline: Baseline, windows: float) -> Mask:

@@ -69,7 +69,7 @@ class Scales:
             wide = kind == SCALE
             y[wide] = np.log(np.maximum(value[wide], 0.0) / np.nan_to_num(self.unit[wide], nan=1.0) + 0.01)
             given = columns.given
-            y[given] = np.expm1(np.log1p(np.maximum(value[given], 0.0)) - self.given.due(rows)[given])
+            y[given] = np.expm1(np.log1p(np.maximum(value[given], 0.0)) - self.given.due(rows, given))
             many = kind == COUNT
             y[many] = counts.stabilised(y[many])
         # squares of what is learned must stay finite
@@ -104,7 +104,7 @@ class Scales:
         """Counts that are judged given the rows, in a window of `rows` instead of the anchor's."""
         given = columns.given
         with np.errstate(over="ignore"):
-            return np.asarray(np.expm1(np.log1p(count[given]) + self.given.due(rows)[given]))
+            return np.asarray(np.expm1(np.log1p(count[given]) + self.given.due(rows, given)))
 
     def floored(self, expected: Expected, row: Row, columns: Columns, level: Floats, seen: Floats) -> Expected:
         """Scales no smaller than what counting and sampling noise make of so many rows.
@@ -147,7 +147,7 @@ class Scales:
         one = counts.step(usual)
         usual[given] = self._at(usual, rows, columns)
         with np.errstate(over="ignore"):
-            one[given] *= np.exp(-self.given.due(rows)[given])
+            one[given] *= np.exp(-self.given.due(rows, given))
         least = np.where(columns.varied, UNMOVED_PART, 0.0)
         fullest = np.where(given & columns.rising, FULLEST_PART * np.sqrt(np.fmax(usual, 1.0)), least)
         return np.asarray(np.fmax(part, fullest) * one)

@@ -41,28 +41,33 @@ class Trend:
             for name in ("square", "seen", "record", "quiet"):
                 setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more)]))
 
-    def step(self, value: Floats, noise: Floats) -> tuple[Floats, Floats, Floats]:
-        """(mean of the newest week with `value`, that of the weeks before, scale of their difference); NaN when unknown.
+    def step(self, value: Floats, noise: Floats, watched: Mask) -> tuple[Floats, Floats, Floats]:
+        """(mean of the newest week with `value`, that of the weeks before, scale of their difference); NaN when unknown, and
+        for metrics that aren't `watched`.
 
         `noise` is the scale of one value: the difference of two means of 7 and 28 values strays by at least that times
         sqrt(1/7 + 1/28), or nothing is known of it yet.
         """
-        window = np.concatenate([self.ring[:, 1:], value[:, None]], axis=1)
+        at = np.flatnonzero(watched)
+        window = np.concatenate([self.ring[at, 1:], value[at, None]], axis=1)
         known = np.isfinite(window)
         window[~known] = 0.0
         before = SPAN - NEWEST
         have, had = known[:, before:].sum(axis=1), known[:, :before].sum(axis=1)
-        week = np.where(have >= NEWEST - 2, window[:, before:].sum(axis=1) / np.maximum(have, 1), np.nan)
-        past = np.where(had >= LEAST, window[:, :before].sum(axis=1) / np.maximum(had, 1), np.nan)
-        least = noise * np.sqrt(1 / NEWEST + 1 / BEFORE)
-        weight = self.seen / (self.seen + 14.0)
-        scale = np.sqrt(weight * self.square + (1 - weight) * (1.5 * least) ** 2)
-        return week, past, np.maximum(scale, 0.7 * least)
+        week, past, scale = np.full((3, len(value)), np.nan)
+        week[at] = np.where(have >= NEWEST - 2, window[:, before:].sum(axis=1) / np.maximum(have, 1), np.nan)
+        past[at] = np.where(had >= LEAST, window[:, :before].sum(axis=1) / np.maximum(had, 1), np.nan)
+        least = noise[at] * np.sqrt(1 / NEWEST + 1 / BEFORE)
+        weight = self.seen[at] / (self.seen[at] + 14.0)
+        spread = np.sqrt(weight * self.square[at] + (1 - weight) * (1.5 * least) ** 2)
+        scale[at] = np.maximum(spread, 0.7 * least)
+        return week, past, scale
 
-    def learn(self, value: Floats, use: Mask, drift: Floats, failed: Mask) -> None:
-        """Bring forward by one window; `drift` is the difference that `step` gave."""
-        self.ring[:, :-1] = self.ring[:, 1:]
-        self.ring[:, -1] = np.where(use, value, np.nan)
+    def learn(self, value: Floats, use: Mask, drift: Floats, failed: Mask, watched: Mask) -> None:
+        """Bring forward by one window what is `watched`; `drift` is the difference that `step` gave."""
+        at = np.flatnonzero(watched)
+        self.ring[at, :-1] = self.ring[at, 1:]
+        self.ring[at, -1] = np.where(use, value, np.nan)[at]
         known = use & np.isfinite(drift) & ~failed & (self.quiet <= 0)
         pace = 1 / np.minimum(self.seen + 1, MEMORY)
         self.square = np.where(known, self.square + pace * (drift**2 - self.square), self.square)
