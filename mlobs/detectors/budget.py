@@ -12,7 +12,6 @@ Source: I. Weissman, Estimation of parameters and large quantiles based on the k
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
