@@ -142,7 +142,7 @@ class Monitoring:
         with self.engine.session():
             memory = self._remembered(table, ordered, now)
             reference, learned, recent = memory.reference, memory.learned, memory.recent
-            profiles = profile_windows(self.engine, table, ordered, reference)
+            profiles = profile_windows((self.engine, table), ordered, reference=reference)
         monitors = monitors_of(self.models, table)
         drift = monitors.get("drift")
         strayed = memory.strayed
@@ -285,7 +285,7 @@ class Monitoring:
             known |= {window for window, _ in self.history.profiles(table.id, old, last=MEMORY)}
         with self.engine.session():
             reference = learn_reference(self.engine, table, windows)
-            profiles = profile_windows(self.engine, table, sorted(known)[-MEMORY:], reference)
+            profiles = profile_windows((self.engine, table), sorted(known)[-MEMORY:], reference=reference)
         self.history.save_profiles(table.id, reference.profile.fingerprint, profiles, now)
         self.history.save_reference(table.id, version, reference.to_bytes(), now, note)
         self._memory.pop(table.id, None)

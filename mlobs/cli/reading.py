@@ -277,7 +277,7 @@ def _profile(
         if Path(what).exists() or "*" in what:
             taken = profile_data(what)
             return taken, f"{what}: {taken.rows:,} rows", {}
-    from mlobs.profiling import Reference, learn_reference, profile_table
+    from mlobs.profiling import Reference, learn_reference, profile
 
     project = project_of(definitions)
     table = project.table(what)
@@ -289,7 +289,7 @@ def _profile(
             reference = Reference.from_bytes(pinned.payload)
         else:
             reference = learn_reference(opened.engine, table, [chosen])
-        taken = profile_table(opened.engine, table, chosen, reference)
+        taken = profile((opened.engine, table), reference=reference, window=chosen)
     units = {f.name: f.unit for f in table.fields}
     return taken, f"{table.id}, window {chosen}: {taken.rows:,} rows", units
 
@@ -309,7 +309,7 @@ def explain_sql(
         file = project.history_file()
         pinned = opened.history.reference(chosen.id) if file is None or file.exists() else None
         reference = Reference.from_bytes(pinned.payload) if pinned else learn_reference(opened.engine, chosen, [at])
-        sql = explained(opened.engine, chosen, [at], reference)
+        sql = explained((opened.engine, chosen), [at], reference=reference)
         dialect = opened.engine.dialect
     if json:
         output.as_json({"table": chosen.id, "window": at, "dialect": dialect, "sql": sql})

@@ -1,7 +1,7 @@
 """Spec and window -> one aggregate query -> profile. Runs queries through an engine; pulls no raw rows.
 
-`Reference.learn` freezes grids and levels from reference rows; `profile`, `profile_table` and `profile_windows` take
-profiles on them, that add up and compare; `explain_sql` shows the text that runs.
+`Reference.learn` freezes grids and levels from reference rows; `profile` and `profile_windows` take profiles on them, that add up
+and compare; `explain_sql` shows the text that runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mlobs.engines.opening import open_data
 from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError
 from mlobs.metrics.profiles import Profile
@@ -24,7 +25,7 @@ from mlobs.profiling.watching import Watched
 from mlobs.spec import Table
 from mlobs.windows import Window, instant
 
-__all__ = ["Reference", "explain_sql", "learn_reference", "profile", "profile_table", "profile_windows"]
+__all__ = ["Reference", "explain_sql", "learn_reference", "profile", "profile_windows"]
 
 
 def profile(
@@ -56,8 +57,6 @@ def profile(
     >>> (profile(train[:2], reference=reference) + profile(train[2:], reference=reference)).fields["x"].mean
     2.5
     """
-    from mlobs.engines import open_data
-
     if reference is None:
         learned = Reference.learn(data, where=where, **learning)
         if window is None:
@@ -65,36 +64,69 @@ def profile(
         reference = learned
     elif learning:
         raise ProfileError(f"profile() takes {', '.join(sorted(learning))} from the reference: leave them out")
-    engine, source = open_data(data)
     windows = [Window.of(window)] if window is not None else []
-    with told(engine, source, windows):
-        request = _request(
-            engine, source, reference, windows, condition(engine, where), None if now is None else instant(now)
-        )
-        made = made_profiles(engine, request, reference.key, reference.profile.table, reference.fingerprint)
+    made = _made(_opened(data), windows, reference, where, None if now is None else instant(now))
     return next(iter(made.values()))
 
 
-def profile_table(
-    engine: Engine, table: Table, window: Any, reference: Reference, *, where: str | None = None
-) -> Profile:
-    """The profile of one window of a warehouse table."""
-    return profile_windows(engine, table, [Window.of(window)], reference, where=where)[Window.of(window)]
-
-
 def profile_windows(
-    engine: Engine, table: Table, windows: Sequence[Any], reference: Reference, *, where: str | None = None
+    data: Any, windows: Sequence[Any], *, reference: Reference, where: str | None = None
 ) -> dict[Window, Profile]:
-    """Profiles of many windows of a warehouse table, in one pass; windows without rows have a profile of no rows.
+    """Profiles of many windows, in one pass; windows without rows have a profile of no rows.
+
+    Args:
+        data: as for `profile`.
+        windows: `Window`s or (start, end) pairs of the reference's time column, apart from each other.
+        reference: where the frames come from.
+        where: a SQL condition that selects rows.
 
     Raises:
-        ProfileError: windows overlap, or the reference was learned with another time column.
+        ProfileError: windows overlap, there are none, or the data lacks the reference's time column.
+
+    >>> import pandas as pd
+    >>> days = pd.DataFrame({"at": pd.to_datetime(["2026-01-01", "2026-01-01", "2026-01-02"]), "x": [1.0, 2.0, 3.0]})
+    >>> reference = Reference.learn(days, time="at")
+    >>> made = profile_windows(days, [("2026-01-01", "2026-01-02"), ("2026-01-02", "2026-01-03")], reference=reference)
+    >>> [(str(window), profile.rows) for window, profile in made.items()]
+    [('2026-01-01', 2), ('2026-01-02', 1)]
     """
-    spans, source = disjoint([Window.of(w) for w in windows]), Source.table(table.path)
-    with told(engine, source, spans, f"table {table.id!r}"):
-        request = _request(engine, source, reference, spans, condition(engine, where), None)
-        made = made_profiles(engine, request, table.keys, table.id, reference.fingerprint)
+    made = _made(_opened(data), disjoint([Window.of(w) for w in windows]), reference, where)
     return {w: p for w, p in made.items() if w is not None}
+
+
+def explain_sql(data: Any, windows: Sequence[Any] = (), *, reference: Reference, where: str | None = None) -> str:
+    """Exactly the text that `profile_windows` runs (without windows, `profile`), statements separated by `;`.
+
+    The profile is made to know it, since its later statements depend on the answers of the first ones.
+    """
+    engine, source, table = _opened(data)
+    watched = Watched(engine)
+    spans = disjoint([Window.of(w) for w in windows]) if windows else []
+    _made((watched, source, table), spans, reference, where)
+    return ";\n\n".join(watched.texts)
+
+
+Opened = tuple[Engine, Source, Table | None]
+
+
+def _opened(data: Any) -> Opened:
+    """Where data in hand, or a warehouse's table, is read."""
+    engine, source = open_data(data)
+    table = data[1] if isinstance(data, tuple) and len(data) == 2 and isinstance(data[1], Table) else None
+    return engine, source, table
+
+
+def _made(
+    opened: Opened, windows: Sequence[Window], reference: Reference, where: str | None, now: datetime | None = None
+) -> dict[Window | None, Profile]:
+    """The profiles of the windows; a warehouse's table has its own keys and name."""
+    engine, source, table = opened
+    key, name, label = reference.key, reference.profile.table, ""
+    if table is not None:
+        key, name, label = table.keys, table.id, f"table {table.id!r}"
+    with told(engine, source, windows, label):
+        request = _request(engine, source, reference, windows, condition(engine, where), now)
+        return made_profiles(engine, request, key, name, reference.fingerprint)
 
 
 def learn_reference(
@@ -107,18 +139,6 @@ def learn_reference(
             engine, source, fields=table.fields or None, time=table.time, key=table.keys, segments=table.segments,
             where=condition(engine, where), past=past, windows=spans, label=table.id,
         )  # fmt: skip
-
-
-def explain_sql(
-    engine: Engine, table: Table, windows: Sequence[Any], reference: Reference, *, where: str | None = None
-) -> str:
-    """Exactly the text that `profile_windows` runs, statements separated by `;`.
-
-    The profile is made to know it, since its later statements depend on the answers of the first ones.
-    """
-    watched = Watched(engine)
-    profile_windows(watched, table, windows, reference, where=where)
-    return ";\n\n".join(watched.texts)
 
 
 def _request(

@@ -310,9 +310,13 @@ def ill_conditioned(states: Mapping[Key, NumericState]) -> dict[int, float]:
 
 
 def moments(answer: Answer, shifts: Mapping[int, float]) -> dict[Key, tuple[int, float, float]]:
-    """(group, field) -> rows, mean and squared deviations, from sums about another centre."""
+    """(group, field) -> rows, mean and squared deviations, from sums about another centre; none where squares overflowed."""
     lines = zip(*(answer[name].tolist() for name in ("g", "f", "n", "s1", "s2")), strict=True)
-    return {(g, f): (n, shifts[f] + s1 / n, max(s2 - s1 * (s1 / n), 0.0)) for g, f, n, s1, s2 in lines if n}
+    return {
+        (g, f): (n, shifts[f] + s1 / n, max(s2 - s1 * (s1 / n), 0.0))
+        for g, f, n, s1, s2 in lines
+        if n and math.isfinite(s2)
+    }
 
 
 def _with_moments(state: NumericState, better: tuple[int, float, float] | None) -> NumericState:

@@ -149,6 +149,16 @@ def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Wi
     return case(*whens, default=number(-1 - len(windows)))
 
 
+def grouped_by(window: Node) -> Node:
+    """What windows are grouped by: their number, or the date that it is the difference of, which costs less to tell apart."""
+    days = window.this if isinstance(window, exp.Paren) else None
+    if isinstance(days, exp.Sub) and all(
+        isinstance(side, exp.Cast) and side.is_type("date") for side in days.unnest_operands()
+    ):
+        return days.this
+    return window
+
+
 def as_date(node: Node) -> Node:
     return exp.Cast(this=node, to=as_type(exp.DType.DATE))
 

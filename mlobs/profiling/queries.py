@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from mlobs.engines.forms import Forms
+from mlobs.profiling.grouping import grouped_by
 from mlobs.profiling.nodes import (
     Node,
     Template,
@@ -110,7 +111,7 @@ class Scan:
     @property
     def keys(self) -> list[Node]:
         """The grouping's expressions."""
-        return [*([self.window] if self.window is not None else []), *self.segments]
+        return [*([grouped_by(self.window)] if self.window is not None else []), *self.segments]
 
     @property
     def named_keys(self) -> list[Node]:

@@ -194,7 +194,7 @@ def clean_days(seed: int):
     days = {number: scenario.rows(number, random) for number in range(CLEAN)}
     with landed(days) as engine:
         reference = learn_reference(engine, TABLE, [day(number) for number in days])
-        profiles = profile_windows(engine, TABLE, [day(number) for number in days], reference)
+        profiles = profile_windows((engine, TABLE), [day(number) for number in days], reference=reference)
     states = [states_of(frame, scenario.predict(frame), np.ones(len(frame), bool)) for frame in days.values()]
     return reference, [profiles[day(number)] for number in days], states
 
@@ -218,7 +218,7 @@ def landed(days: dict[int, pd.DataFrame]) -> Iterator[Engine]:
 
 def profiled(days: dict[int, pd.DataFrame], reference: Reference) -> dict[int, Profile]:
     with landed(days) as engine:
-        found = profile_windows(engine, TABLE, [day(number) for number in days], reference)
+        found = profile_windows((engine, TABLE), [day(number) for number in days], reference=reference)
     return {number: found[day(number)] for number in days}
 
 

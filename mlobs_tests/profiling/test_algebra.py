@@ -89,6 +89,7 @@ def same_number(a: float, b: float, scale: float) -> bool:
 @example([-1e308], [1e308], [], [], True)
 @example([None], [1e308, -1e308], [], [], False)
 @example([1e308], [-1.0000000000000003e140], [], [], True)
+@example([0.0], [None, 4.4494025414212515e-302, -1.435055454868212e-307, 1e308], [], [], True)
 def test_the_sum_is_the_profile_of_both(a: Any, b: Any, v: Any, w: Any, many: bool) -> None:
     first, second = table(a, v), table(b, w)
     reference = Reference.learn(pa.concat_tables([first, second]).slice(0, len(a)))

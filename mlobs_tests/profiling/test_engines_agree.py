@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import Engine, open_data
-from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows, request
+from mlobs.profiling import Reference, learn_reference, profile, profile_windows, request
 from mlobs.spec import Field, Table
 from mlobs.states import NumericState
 from mlobs.windows import Window
@@ -55,11 +55,11 @@ def test_windows_in_one_pass_equal_each_by_itself(engine: Engine, fill: Any, row
     )
     days = list(Window(START, START + timedelta(days=4)).split(timedelta(days=1)))
     known = learn_reference(engine, table, days[:2])
-    found = profile_windows(engine, table, days, known)
+    found = profile_windows((engine, table), days, reference=known)
     assert list(found) == days
     assert found[days[3]].rows == 0
     for day in days:
-        assert found[day] == profile_table(engine, table, day, known)
+        assert differences(found[day], profile((engine, table), reference=known, window=day)) == []
     assert sum(p.rows for p in found.values()) == rows.num_rows
 
 

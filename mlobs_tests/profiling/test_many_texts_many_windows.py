@@ -20,6 +20,6 @@ def test_a_year_of_days_and_three_texts_in_one_pass():
     engine.register("t", frame)
     table = Table("t", time="at", key="id", segments=("a",))
     windows = list(Window("2013-01-01", days[-1] + timedelta(days=1)).split(timedelta(days=1)))
-    profiles = profile_windows(engine, table, windows, learn_reference(engine, table, windows[:28]))
+    profiles = profile_windows((engine, table), windows, reference=learn_reference(engine, table, windows[:28]))
     assert [p.rows for p in profiles.values()] == [3] * 600
     assert profiles[windows[500]].fields["c"].frequencies() == {"u": 1, "v": 1}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from mlobs.engines import Engine
+from mlobs.engines import Engine, connect
 from mlobs.engines.protocol import Source
 from mlobs.errors import ProfileError, WarehouseError, WindowError
 from mlobs.profiling import (
@@ -20,7 +23,6 @@ from mlobs.profiling import (
     learn_reference,
     learning,
     profile,
-    profile_table,
     profile_windows,
 )
 from mlobs.spec import Field, Table
@@ -147,11 +149,11 @@ def test_windows_that_overlap_or_are_missing(engine: Engine, fill: Any) -> None:
     table = Table("hostile", time="at", key="id")
     known = learn_reference(engine, table)
     with pytest.raises(ProfileError, match="overlap"):
-        profile_windows(engine, table, [("2024-03-01", "2024-03-03"), ("2024-03-02", "2024-03-04")], known)
+        profile_windows((engine, table), [("2024-03-01", "2024-03-03"), ("2024-03-02", "2024-03-04")], reference=known)
     with pytest.raises(ProfileError, match="give at least one"):
-        profile_windows(engine, table, [], known)
+        profile_windows((engine, table), [], reference=known)
     with pytest.raises(WindowError):
-        profile_table(engine, table, ("2024-03-02", "2024-03-01"), known)
+        profile((engine, table), reference=known, window=("2024-03-02", "2024-03-01"))
 
 
 def test_windows_with_gaps_and_of_other_lengths(engine: Engine, fill: Any) -> None:
@@ -164,13 +166,41 @@ def test_windows_with_gaps_and_of_other_lengths(engine: Engine, fill: Any) -> No
         Window("2024-03-01T12:00", "2024-03-03"),
         Window("2024-03-09", "2024-03-10"),
     ]
-    found = profile_windows(engine, table, windows, known)
+    found = profile_windows((engine, table), windows, reference=known)
     assert [p.rows for p in found.values()] == [18, 72, 0]
     for window, made in found.items():
-        assert made == profile_table(engine, table, window, known)
+        assert differences(made, profile((engine, table), reference=known, window=window)) == []
     assert (
         found[windows[1]].field("seen").future == profile(rows, reference=known, window=windows[1]).field("seen").future
     )
+
+
+@pytest.mark.parametrize("form", ["frame", "files", "relation", "query"])
+def test_windows_of_data_in_hand(form: str, tmp_path: Path) -> None:
+    rows = hostile_rows(150)
+    known = Reference.learn(rows, time="at", key="id")
+    days = list(Window("2024-03-01", "2024-03-04").split(timedelta(days=1)))
+    pq.write_table(rows.slice(0, 70), tmp_path / "a.parquet")
+    pq.write_table(rows.slice(70), tmp_path / "b.parquet")
+    connection = duckdb.connect()
+    memory = connect("duckdb:///:memory:")
+    for one in (connection, memory):
+        one.register("hostile", rows)
+    data = {
+        "frame": rows,
+        "files": tmp_path / "*.parquet",
+        "relation": connection.table("hostile"),
+        "query": (memory, "SELECT * FROM hostile"),
+    }[form]
+    found = profile_windows(data, days, reference=known, where="plain IS NOT NULL")
+    assert list(found) == days
+    for day in days:
+        assert differences(found[day], profile(rows, reference=known, window=day, where="plain IS NOT NULL")) == []
+    told = explain_sql(data, days, reference=known)
+    assert "2024-03-01" in told
+    assert explain_sql(data, reference=known) != told
+    with pytest.raises(ProfileError, match=r"window 2024-03-01 selects rows by the time column, and 'at' isn't there"):
+        profile_windows(rows.drop_columns(["at"]), days, reference=known)
 
 
 def test_late_rows_change_only_their_window(engine: Engine, fill: Any) -> None:
@@ -180,7 +210,7 @@ def test_late_rows_change_only_their_window(engine: Engine, fill: Any) -> None:
     table = Table("hostile", time="at", key="id")
     fill("hostile", pa.concat_tables([rows, late]))
     days = list(Window("2024-03-01", "2024-03-04").split(timedelta(days=1)))
-    found = profile_windows(engine, table, days, known)
+    found = profile_windows((engine, table), days, reference=known)
     before = {day: profile(rows, reference=known, window=day) for day in days}
     assert found[days[0]].rows == before[days[0]].rows + 1
     for day in days[1:]:
@@ -223,8 +253,8 @@ def test_explain_shows_what_runs(engine: Engine, fill: Any) -> None:
     table = Table("hostile", time="at", key="id", segments=("origin",), fields=("plain", "word", "origin"))
     known = learn_reference(engine, table)
     window = Window("2024-03-01", "2024-03-02")
-    told = explain_sql(engine, table, [window], known)
-    assert explain_sql(engine, table, [window], known) == told
+    told = explain_sql((engine, table), [window], reference=known)
+    assert explain_sql((engine, table), [window], reference=known) == told
     for statement in told.split(";\n\n"):
         assert engine.run(statement).num_columns > 0
     assert all(name in told for name in ("plain", "word", "origin", "2024-03-02"))

@@ -16,7 +16,7 @@ import sqlalchemy
 import mlobs
 from mlobs.engines import Engine, Source, connect
 from mlobs.errors import ProfileError, WarehouseError
-from mlobs.profiling import Reference, learn_reference, profile, profile_table, profile_windows
+from mlobs.profiling import Reference, learn_reference, profile, profile_windows
 from mlobs.spec import Table
 from mlobs.windows import Window
 from mlobs_tests.profiling.rows import START, hostile_rows
@@ -36,11 +36,11 @@ def test_a_table_that_is_gone(engine: Engine, fill: Any) -> None:
     known = learn_reference(engine, HOSTILE)
     gone = Table("hostil", time="at", key="id")
     with pytest.raises(WarehouseError, match=r"table 'hostil', window 2024-03-01: .*did you mean 'hostile'") as caught:
-        profile_table(engine, gone, DAY, known)
+        profile((engine, gone), reference=known, window=DAY)
     one_line(caught)
     days = list(Window("2024-03-01", "2024-03-04").split(timedelta(days=1)))
     with pytest.raises(WarehouseError, match=r"3 windows from 2024-03-01 to 2024-03-03: .*no table 'hostil'"):
-        profile_windows(engine, gone, days, known)
+        profile_windows((engine, gone), days, reference=known)
 
 
 def test_columns_that_are_gone(engine: Engine, fill: Any) -> None:
@@ -48,14 +48,14 @@ def test_columns_that_are_gone(engine: Engine, fill: Any) -> None:
     fill("hostile", rows)
     known = learn_reference(engine, HOSTILE)
     with pytest.raises(ProfileError, match="where= names an unknown column 'plan'; did you mean 'plain'"):
-        profile_table(engine, HOSTILE, DAY, known, where="plan > 0")
+        profile((engine, HOSTILE), reference=known, window=DAY, where="plan > 0")
     with pytest.raises(ProfileError, match="where= names an unknown column 'plan'; did you mean 'plain'"):
         learn_reference(engine, HOSTILE, where="plan > 0")
     fill("timeless", rows.drop_columns(["at"]))
     with pytest.raises(ProfileError, match=r"timeless: .*window 2024-03-01.*time column, and 'at' isn't there"):
-        profile_table(engine, Table("timeless", time="at", key="id"), DAY, known)
+        profile((engine, Table("timeless", time="at", key="id")), reference=known, window=DAY)
     fill("wordless", rows.drop_columns(["word"]))
-    made = profile_table(engine, Table("wordless", time="at", key="id"), DAY, known)
+    made = profile((engine, Table("wordless", time="at", key="id")), reference=known, window=DAY)
     assert list(made.fields) == ["plain"]
 
 

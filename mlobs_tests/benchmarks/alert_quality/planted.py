@@ -98,4 +98,4 @@ def _profiled(
     engine.register(table.name, frame)  # type: ignore[attr-defined]
     reference = learn_reference(engine, table, clean[:HISTORY])
     span = Window(clean[0].start, max([*clean, *faulty]).end)
-    return profile_windows(engine, table, list(span.split(timedelta(days=1))), reference)
+    return profile_windows((engine, table), list(span.split(timedelta(days=1))), reference=reference)

@@ -213,9 +213,7 @@ WHERE
   "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT);
 
 -- bins
@@ -267,9 +265,7 @@ WHERE
   "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
     300.0e0 * (
@@ -329,9 +325,7 @@ WHERE
   "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT),
   TRY_CAST(FLOOR(
     150.0e0 * (
@@ -370,9 +364,7 @@ FROM (
       "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
       AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
     GROUP BY
-      (
-        CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-      ),
+      CAST("scheduled" AS DATE),
       CAST("carrier" AS TEXT),
       "carrier"
   ) AS "limited"
@@ -405,9 +397,7 @@ WHERE
   )
   AND NOT "delay" IS NULL
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT),
   CAST((
     (
@@ -443,9 +433,7 @@ WHERE
     HASH("dep ""time""") >> 1
   ) <= 1152921504606846975
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT),
   CAST((
     (
@@ -467,9 +455,7 @@ WHERE
   "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  )
+  CAST("scheduled" AS DATE)
 UNION ALL
 SELECT
   9 AS "p",
@@ -484,9 +470,7 @@ WHERE
   "scheduled" >= CAST('2013-01-01 00:00:00.000000' AS TIMESTAMP)
   AND "scheduled" < CAST('2013-01-04 00:00:00.000000' AS TIMESTAMP)
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  );
+  CAST("scheduled" AS DATE);
 
 -- row hashes
 SELECT
@@ -641,9 +625,7 @@ WHERE
   )
   AND CAST("dep ""time""" AS DOUBLE) = 0
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
@@ -674,9 +656,7 @@ WHERE
     -1.7976931348623157e+308
   )
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
@@ -707,9 +687,7 @@ WHERE
     -1.7976931348623157e+308
   )
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
@@ -738,9 +716,7 @@ WHERE
   AND CAST("dep ""time""" AS DOUBLE) > 2400.0e0
   AND CAST("dep ""time""" AS DOUBLE) <= 1.7976931348623157e+308
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
@@ -802,9 +778,7 @@ WHERE
   )
   AND ABS(CAST("dep ""time""" AS DOUBLE)) <= 1.7976931348623157e308
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT)
 UNION ALL
 SELECT
@@ -865,9 +839,7 @@ WHERE
     )
   ) AS SMALLINT) IS NULL
 GROUP BY
-  (
-    CAST("scheduled" AS DATE) - CAST('2013-01-01' AS DATE)
-  ),
+  CAST("scheduled" AS DATE),
   CAST("carrier" AS TEXT),
   CASE
     WHEN ISNAN(CAST("dep ""time""" AS DOUBLE))
