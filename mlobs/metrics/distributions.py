@@ -7,6 +7,7 @@ infinite, null. Categorical: the known levels (at most 50 of them, then `other`)
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def cut(bins: Ints, counts: Ints, parts: int = COARSE) -> tuple[int, ...]:
 def distribution(state: FieldState) -> tuple[list[str], Ints]:
     """Labels and counts, each of shape (n_bins,); the counts add up to the state's rows."""
     if isinstance(state, NumericState):
-        return numeric_labels(state.grid), numeric_counts(state)
+        return list(numeric_labels(state.grid)), numeric_counts(state)
     if isinstance(state, CategoricalState):
         return _categorical(state)
     if isinstance(state, BooleanState):
@@ -49,7 +50,8 @@ def distribution(state: FieldState) -> tuple[list[str], Ints]:
     return ["value", "null"], np.array([state.rows - state.nulls, state.nulls], np.int64)
 
 
-def numeric_labels(grid: Grid) -> list[str]:
+@lru_cache(maxsize=4096)
+def numeric_labels(grid: Grid) -> tuple[str, ...]:
     """Labels of a numeric field's coarse bins: intervals [from, to), then the bins that aren't intervals."""
     edges = grid.edges[np.array(grid.cuts, np.int64) + HALF] if grid.cuts else np.zeros(0)
     values = [grid.low, *edges.tolist(), grid.high]
@@ -57,7 +59,7 @@ def numeric_labels(grid: Grid) -> list[str]:
     digits = next((d for d in (6, 9, 12, 15) if len({f"{v:.{d}g}" for v in values[1:-1]}) == len(edges)), 17)
     ends = [f"{v:.{digits}g}" for v in values]
     inner = [f"[{a}, {b})" for a, b in itertools.pairwise(ends[:-1])] + [f"[{ends[-2]}, {ends[-1]}]"]
-    return [*inner, f"below {ends[0]}", f"above {ends[-1]}", "nan", "inf", "null"]
+    return (*inner, f"below {ends[0]}", f"above {ends[-1]}", "nan", "inf", "null")
 
 
 def numeric_counts(state: NumericState) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def laid_out(profile: Profile) -> tuple[dict[str, Any], Arrays]:
 def restored(header: dict[str, Any], arrays: Arrays) -> Profile:
     """The profile that `laid_out` took apart."""
     plain = header.get("layout", PLAIN) == PLAIN
-    grids = iter(arrays["grids"].reshape(-1, 5 if plain else 6).tolist())
+    grids = iter(arrays["grids"].reshape(-1, 5 if plain else 6))
     frames = [(name, _unframed(frame, grids)) for name, frame in header["fields"]]
     present = arrays["present"].reshape(len(header["sections"]), len(frames)).astype(bool)
     numeric = _numeric_states(
@@ -183,12 +184,18 @@ def _frame(state: FieldState) -> list[Any]:
     return ["p", state.kind]
 
 
+@lru_cache(maxsize=4096)
+def _grid(numbers: bytes, decimals: int, cuts: tuple[int, ...], distinct: int) -> Grid:
+    """One grid for the profiles of many windows, which then share what is worked out from it."""
+    centre, scale, low, high, deviation, *tail = np.frombuffer(numbers, np.float64).tolist()
+    return Grid(centre, scale, low, high, deviation, decimals, cuts, distinct, *tail)
+
+
 def _unframed(frame: list[Any], grids: Any) -> Grid | tuple[Levels, str] | str:
     from mlobs.states.categorical import form
 
     if frame[0] == "n":
-        centre, scale, low, high, deviation, *tail = next(grids)
-        return Grid(centre, scale, low, high, deviation, frame[1], tuple(frame[2]), frame[3], *tail)
+        return _grid(next(grids).tobytes(), frame[1], tuple(frame[2]), frame[3])
     if frame[0] == "c":
         _, kind, names, shapes, complete, sensitive, field, distinct, *extra = frame
         lengths, forms = extra if extra else ([len(n) for n in names], [form(n) for n in names])
@@ -241,31 +248,36 @@ def _numeric_states(arrays: Arrays, grids: list[Grid], steps_inside: int) -> Any
     counts = arrays["n_counts"].reshape(len(_COUNTS), size).T.tolist()
     numbers = arrays["n_numbers"].reshape(len(_NUMBERS), size).T.tolist()
     families = arrays["n_families"].tobytes().decode().split("\0")
-    ends = np.cumsum(arrays["n_used"]).tolist()
-    steps, bins = arrays["n_steps"], arrays["n_bins"]
+    used_by = arrays["n_used"]
+    ends = np.cumsum(used_by).tolist()
+    # all fields at once: each one's steps start anew
+    walked = np.concatenate([[0], np.cumsum(arrays["n_steps"])])
+    places = walked[1:] - np.repeat(walked[np.cumsum(used_by) - used_by], used_by) - _BEFORE
+    rough_lows, rough_highs = np.divmod(arrays["n_ends"], steps_inside + 1)
+    if steps_inside != STEPS:
+        rough_lows = rough_lows * STEPS // steps_inside
+        rough_highs = (-(-rough_highs.astype(np.int64) * STEPS // steps_inside)).astype(np.uint8)
+    bins, is_exact, is_sketched = arrays["n_bins"], arrays["n_exact"].tolist(), arrays["n_sketched"].tolist()
+    family = arrays["n_family"].tolist()
     exact_at = rough_at = sketch_at = start = 0
     for i, grid in enumerate(grids):
         stop = ends[i]
         used = stop - start
-        if arrays["n_exact"][i]:
+        if is_exact[i]:
             lows, highs = arrays["n_lows"][exact_at : exact_at + used], arrays["n_highs"][exact_at : exact_at + used]
             exact_at += used
         else:
-            packed = arrays["n_ends"][rough_at : rough_at + used]
-            lows, highs = np.divmod(packed, steps_inside + 1)
-            if steps_inside != STEPS:
-                lows, highs = lows * STEPS // steps_inside, -(-highs.astype(np.int64) * STEPS // steps_inside)
-                highs = highs.astype(np.uint8)
+            lows, highs = rough_lows[rough_at : rough_at + used], rough_highs[rough_at : rough_at + used]
             rough_at += used
         sketch = None
-        if arrays["n_sketched"][i]:
+        if is_sketched[i]:
             sketch = arrays["n_registers"][sketch_at : sketch_at + REGISTERS]
             sketch_at += REGISTERS
         *plain, sampling, exact_distinct = counts[i]
         yield NumericState(  # type: ignore[call-arg, unused-ignore]
             grid, *plain, *numbers[i],
-            np.cumsum(steps[start:stop]) - _BEFORE, bins[start:stop], lows, highs,
-            sketch, sampling, families[int(arrays["n_family"][i])], exact_distinct,
+            places[start:stop], bins[start:stop], lows, highs,
+            sketch, sampling, families[family[i]], exact_distinct,
         )  # fmt: skip
         start = stop
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class Grid:
             grid = cls(float(np.nextafter(grid.centre, -np.inf)), scale, tail=tail)
         return grid
 
-    @property
+    @cached_property
     def _key(self) -> tuple[object, ...]:
         ends = (None, None) if self.low != self.low else (self.low, self.high)
         return (self.centre, self.scale, self.tail, *ends, self.deviation, self.decimals, self.cuts, self.distinct)
