@@ -155,7 +155,7 @@ def grouped_by(window: Node) -> Node:
     if isinstance(days, exp.Sub) and all(
         isinstance(side, exp.Cast) and side.is_type("date") for side in days.unnest_operands()
     ):
-        return days.this
+        window = days.this
     return window
 
 
