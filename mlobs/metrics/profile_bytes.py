@@ -27,6 +27,7 @@ from mlobs.states import (
     TimestampState,
     UnprofiledState,
 )
+from mlobs.states.categorical import form
 from mlobs.states.distinct import REGISTERS
 from mlobs.states.grid import HALF
 from mlobs.states.numeric import STEPS
@@ -191,18 +192,28 @@ def _grid(numbers: bytes, decimals: int, cuts: tuple[int, ...], distinct: int) -
     return Grid(centre, scale, low, high, deviation, decimals, cuts, distinct, *tail)
 
 
-def _unframed(frame: list[Any], grids: Any) -> Grid | tuple[Levels, str] | str:
-    from mlobs.states.categorical import form
+@lru_cache(maxsize=4096)
+def _levels(
+    names: tuple[str, ...],
+    shapes: tuple[str, ...],
+    complete: bool,
+    sensitive: bool,
+    salt: str,
+    distinct: int,
+    hidden: tuple[tuple[int, ...], ...],
+) -> Levels:
+    """One frame of known values for the profiles of many windows."""
+    lengths, forms = hidden if hidden else (tuple(map(len, names)), tuple(map(form, names)))
+    return Levels(names, lengths, forms, frozenset(shapes), complete, sensitive, salt, distinct)
 
+
+def _unframed(frame: list[Any], grids: Any) -> Grid | tuple[Levels, str] | str:
     if frame[0] == "n":
         return _grid(next(grids).tobytes(), frame[1], tuple(frame[2]), frame[3])
     if frame[0] == "c":
         _, kind, names, shapes, complete, sensitive, field, distinct, *extra = frame
-        lengths, forms = extra if extra else ([len(n) for n in names], [form(n) for n in names])
-        levels = Levels(
-            tuple(names), tuple(lengths), tuple(forms), frozenset(shapes), complete, sensitive, field, distinct
-        )
-        return levels, kind
+        hidden = tuple(map(tuple, extra))  # lengths and forms of values that are kept as hashes
+        return _levels(tuple(names), tuple(shapes), complete, sensitive, field, distinct, hidden), kind
     return str(frame[1])
 
 

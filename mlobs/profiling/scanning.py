@@ -365,10 +365,11 @@ def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Sca
     names = list(request.frames)
     distinct = {(g, names[f]): n for (g, f), n in found.part(queries.EXACT).counts().items()}
     by_window: dict[int, dict[int, int]] = {w: {} for w in rows}
-    part = found.part(queries.ROWS)
-    for window, h, n in zip(part["g"].tolist(), part["h"].tolist(), part["n"].tolist(), strict=True):
-        if window in limits and h < limits[window]:
-            by_window[window][h] = n
+    part, runs = found.part(queries.ROWS).by_window()
+    for window, start, stop in runs:
+        if window in limits:
+            mine = zip(part["h"][start:stop].tolist(), part["n"][start:stop].tolist(), strict=True)
+            by_window[window] = {h: n for h, n in mine if h < limits[window]}
     family = f"{engine.dialect}:{','.join(hashed)}"
     made = {w: RowSketch.of(family, limits[w], hashes) for w, hashes in by_window.items()} if hashed else {}
     return Scanned(list(groups), distinct, made)

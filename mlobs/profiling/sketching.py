@@ -6,6 +6,7 @@ hashes: then a sketch costs no scan of its own. Any other field is grouped by re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,11 +96,11 @@ class Sketches:
         return sorted(set(self.levels) - self.listed)
 
     def thin(self, registers: Registers) -> frozenset[Key]:
-        """The groups and fields with fewer values than expected, so that a sample says too little of them."""
+        """The groups and fields with fewer values than expected, so that a sample says too little of them: with as many values as
+        registers, one in e of these is empty."""
+        filled = sketches.REGISTERS * (1 - 1 / math.e)
         return frozenset(
-            key
-            for key, r in self.needed.items()
-            if r and sketches.estimate(_sampled(registers, key, r), r) < sketches.REGISTERS * 2.0**r
+            key for key, r in self.needed.items() if r and np.count_nonzero(_sampled(registers, key, r)) < filled
         )
 
     def put(

@@ -333,6 +333,7 @@ class Values:
         kept = zip(fresh.tolist(), self.hashes[fresh].tolist(), fresh_counts.tolist(), strict=True)
         unseen = {self.names[c]: (h, n) for c, h, n in kept}
         masks, lengths = self.forms[codes], self.lengths[codes]
+        shown = int(np.bitwise_or.reduce(masks))
         return CategoricalState(
             self.levels,
             kind,
@@ -341,7 +342,10 @@ class Values:
             counts=per_level,
             unseen_rows=unseen_rows,
             unseen=unseen,
-            forms=np.array([int(counts[(masks >> bit & 1) == 1].sum()) for bit in range(len(FORMS))], np.int64),
+            forms=np.array(
+                [int(counts[(masks >> bit & 1) == 1].sum()) if shown >> bit & 1 else 0 for bit in range(len(FORMS))],
+                np.int64,
+            ),
             new_shapes=int(counts[self.new_shape[codes]].sum()),
             length_sum=int((lengths * counts).sum()),
             length_min=int(lengths.min()),
