@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from mlobs.detectors import TableMonitor
+from mlobs.detectors.budget import tail_quantiles
 from mlobs_tests.benchmarks.alert_quality.clean_years import BUDGETS, HISTORY, Shape, realised, year
 
 
@@ -29,6 +31,19 @@ def test_the_benchmark_s_shortcut_counts_what_the_monitor_does():
                 told += any(v.failed for v in monitor.judge(profile, window))
             monitor.observe(profile, window)
         assert (told, 92) == (alarms, days)
+
+
+def test_limits_of_families_seen_in_some_windows_only_are_those_of_each_by_itself():
+    rng = np.random.default_rng(5)
+    samples, rates = rng.pareto(4.0, (180, 4)) + 0.2, np.array([[0.001] * 4, [0.02] * 4, [0.4] * 4])
+    samples[rng.random(samples.shape) < [0.0, 0.3, 0.9, 0.99]] = np.nan
+    together = tail_quantiles(samples, rates)
+    for at in range(4):
+        own = samples[np.isfinite(samples[:, at]), at : at + 1]
+        assert tail_quantiles(own, rates[:, at : at + 1])[:, 0] == pytest.approx(together[:, at])
+    assert (np.diff(together, axis=0) <= 0).all(), "rarer is further out"
+    # within what was seen it is the sample's own quantile
+    assert together[2, 0] == pytest.approx(np.quantile(samples[:, 0], 0.6))
 
 
 def test_judging_a_hundred_fields_is_cheap():
