@@ -28,7 +28,7 @@ _FIELDS = 1 << 16
 _BINS = 1 << 11
 """More than there are bins and codes of values that are off the grid."""
 
-_NOT_SORTED = frozenset({"p", "f", "g", "h", "some"})
+_NOT_SORTED = frozenset({"p", "f", "g", "some"})
 """Columns that runs of a group and field have no use for."""
 
 
@@ -48,9 +48,8 @@ class Answer:
     def __len__(self) -> int:
         return len(self.columns["n"])
 
-    def where(self, rows: NDArray[Any]) -> Answer:
-        """The rows that a mask, or their places, name."""
-        return Answer({name: array[rows] for name, array in self.columns.items()}, self.texts)
+    def where(self, mask: NDArray[np.bool_]) -> Answer:
+        return Answer({name: array[mask] for name, array in self.columns.items()}, self.texts)
 
     def part(self, number: int) -> Answer:
         """The rows of one part of the profile."""
@@ -72,14 +71,6 @@ class Answer:
         stops = np.append(starts[1:], len(key))
         g, f = (key[starts] // _FIELDS).tolist(), (key[starts] % _FIELDS).tolist()
         return rows, list(zip(g, f, starts.tolist(), stops.tolist(), strict=True))
-
-    def by_window(self) -> tuple[Answer, list[tuple[int, int, int]]]:
-        """Rows sorted by group; and (group, start, stop) of each group."""
-        order = np.argsort(self["g"], kind="stable")
-        rows = self.where(order)
-        groups, starts = np.unique(rows["g"], return_index=True)
-        stops = np.append(starts, len(order))[1:]
-        return rows, list(zip(groups.tolist(), starts.tolist(), stops.tolist(), strict=True))
 
     def by_key(self, *names: str) -> dict[Key, Columns]:
         """(group, field) -> its rows of the columns `names`."""

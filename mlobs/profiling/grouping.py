@@ -133,8 +133,7 @@ def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Wi
     """The expression that numbers the (sorted, disjoint) window of a row; negative in gaps between windows."""
     step = step_of(windows)
     if step:
-        if forms.dialect == "duckdb" and step % _DAY == 0 and microseconds(windows[0].start) % _DAY == 0:
-            # whole days: the date's number costs less than the time's
+        if _by_date(forms, windows):
             first = as_date(exp.Literal.string(windows[0].start.strftime("%Y-%m-%d")))
             days = exp.Paren(this=exp.Sub(this=as_date(utc(time, time_type, forms.dialect)), expression=first))
             return days if step == _DAY else exp.IntDiv(this=days, expression=number(step // _DAY))
@@ -149,14 +148,17 @@ def window_number(forms: Forms, time: Node, time_type: str, windows: Sequence[Wi
     return case(*whens, default=number(-1 - len(windows)))
 
 
-def grouped_by(window: Node) -> Node:
-    """What windows are grouped by: their number, or the date that it is the difference of, which costs less to tell apart."""
-    days = window.this if isinstance(window, exp.Paren) else None
-    if isinstance(days, exp.Sub) and all(
-        isinstance(side, exp.Cast) and side.is_type("date") for side in days.unnest_operands()
-    ):
-        window = days.this
-    return window
+def window_date(forms: Forms, time: Node, time_type: str, windows: Sequence[Window]) -> Node | None:
+    """The date that windows of one day each are told apart by where that costs less than their number; else None."""
+    if step_of(windows) != _DAY or not _by_date(forms, windows):
+        return None
+    return as_date(utc(time, time_type, forms.dialect))
+
+
+def _by_date(forms: Forms, windows: Sequence[Window]) -> bool:
+    """Whether a row's date, which costs less than its time, tells the window, all of them being whole days."""
+    step = step_of(windows)
+    return forms.dialect == "duckdb" and step % _DAY == 0 and microseconds(windows[0].start) % _DAY == 0
 
 
 def as_date(node: Node) -> Node:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from mlobs.engines.forms import Forms
-from mlobs.profiling.grouping import grouped_by
 from mlobs.profiling.nodes import (
     Node,
     Template,
@@ -85,6 +84,7 @@ class Scan:
         relation: what goes into FROM.
         where: conditions on its rows.
         window: expression that numbers windows; None for one.
+        date: what that number is the difference of, where windows are days; it costs less to group by.
         segments: expressions of the segment fields' values, at most two.
         compact: one scan unpivots all fields, instead of a branch for each; the better way where a scan is dear, or the
             rows are few.
@@ -96,6 +96,7 @@ class Scan:
     window: Node | None = None
     segments: tuple[Node, ...] = ()
     compact: bool = False
+    date: Node | None = None
 
     @property
     def lenient(self) -> bool:
@@ -105,13 +106,11 @@ class Scan:
     def filtered(self, *conditions: Node) -> Scan:
         return replace(self, where=(*self.where, *conditions))
 
-    def by_window(self) -> Scan:
-        return replace(self, segments=())
-
     @property
     def keys(self) -> list[Node]:
         """The grouping's expressions."""
-        return [*([grouped_by(self.window)] if self.window is not None else []), *self.segments]
+        window = self.date if self.date is not None else self.window
+        return [*([window] if window is not None else []), *self.segments]
 
     @property
     def named_keys(self) -> list[Node]:

@@ -14,7 +14,7 @@ from mlobs.engines.column_types import data_type
 from mlobs.engines.protocol import Engine, Source
 from mlobs.errors import ProfileError, nearest
 from mlobs.profiling import queries
-from mlobs.profiling.grouping import Combination, Segmentation, window_number
+from mlobs.profiling.grouping import Combination, Segmentation, window_date, window_number
 from mlobs.profiling.nodes import Node, any_of, column
 from mlobs.spec import FieldKind
 from mlobs.states import CategoricalState, FieldState, Levels, NumericState, Relation
@@ -95,7 +95,7 @@ def text_columns(engine: Engine, request: Request) -> list[tuple[int, str, bool]
 
 def scan_of(engine: Engine, request: Request, found: Sequence[Combination] = ()) -> queries.Scan:
     """The rows and groups that the request's queries read, when the rows hold the combinations `found`."""
-    conditions, window = list(request.where), None
+    conditions, window, date = list(request.where), None, None
     if request.windows:
         assert request.time is not None
         kind = request.columns[request.time]
@@ -103,9 +103,10 @@ def scan_of(engine: Engine, request: Request, found: Sequence[Combination] = ())
         conditions.append(engine.forms.within(column(request.time), kind, span))
         if len(request.windows) > 1:
             window = window_number(engine.forms, column(request.time), kind, request.windows)
+            date = window_date(engine.forms, column(request.time), kind, request.windows)
     segments = request.segmentation.expressions(found) if request.segmentation.fields else ()
     compact = queries.always_compact(engine.forms) or (engine.dialect == "duckdb" and request.rows <= FEW)
-    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), window, segments, compact)
+    return queries.Scan(engine.forms, request.source.expression, tuple(conditions), window, segments, compact, date)
 
 
 def counted_apart(levels: Levels) -> bool:

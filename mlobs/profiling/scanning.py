@@ -365,8 +365,8 @@ def of_windows(engine: Engine, request: Request, groups: Sequence[Group]) -> Sca
     names = list(request.frames)
     distinct = {(g, names[f]): n for (g, f), n in found.part(queries.EXACT).counts().items()}
     by_window: dict[int, dict[int, int]] = {w: {} for w in rows}
-    part, runs = found.part(queries.ROWS).by_window()
-    for window, start, stop in runs:
+    part, runs = found.part(queries.ROWS).runs()
+    for window, _, start, stop in runs:
         if window in limits:
             mine = zip(part["h"][start:stop].tolist(), part["n"][start:stop].tolist(), strict=True)
             by_window[window] = {h: n for h, n in mine if h < limits[window]}

@@ -6,6 +6,7 @@ After a change that is meant: MLOBS_WRITE_SNAPSHOTS=1 python -m pytest mlobs_tes
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,7 +69,7 @@ def statements(dialect: str) -> dict[str, str]:
     found = [("B6",), ("AA",)]
     scan = scan_of(engine, request, found)
     numbers = numeric_columns(engine, request)
-    windows = scan.by_window()
+    windows = replace(scan, segments=())
     outer = scan.regrouped(exp.to_table("texts"))
     asked = {
         "wide": scanning.wide_text(engine, request, found),
