@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlobs.profiling import queries
@@ -27,6 +28,9 @@ _FIELDS = 1 << 16
 
 _BINS = 1 << 11
 """More than there are bins and codes of values that are off the grid."""
+
+_AT_ONCE = 1 << 20
+"""Hashes that are put into registers at once, which bounds the memory it takes."""
 
 _NOT_SORTED = frozenset({"p", "f", "g", "some"})
 """Columns that runs of a group and field have no use for."""
@@ -341,17 +345,36 @@ def _guarded(state: NumericState, a: Columns) -> NumericState:
 
 
 def sampling_of(valued: int, distinct: int) -> int:
-    """Which share 2^-r of the hash space a sketch needs: 4 to 8 values for each register, of those expected."""
+    """Which share 2^-r of the hash space a sketch needs: once to twice `states.distinct.SAMPLED` values, of those expected."""
     expected = min(valued, distinct) if distinct else valued
-    return max(0, (expected // (4 * sketches.REGISTERS)).bit_length() - 1)
+    return max(0, (expected // sketches.SAMPLED).bit_length() - 1)
 
 
 def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:
     """The registers of every group and field, as the query sampled them."""
     at, keys = pd.factorize(answer["g"] * _FIELDS + answer["f"])
-    registers = sketches.registers(
-        at * sketches.REGISTERS + answer["h"], answer["n"].astype(np.uint64), len(keys) * sketches.REGISTERS
-    )
+    registers = sketches.registers(at * sketches.REGISTERS + answer["h"], answer["n"], len(keys) * sketches.REGISTERS)
+    return _by_key(registers, keys)
+
+
+def listed_registers(table: Any, groups: NDArray[np.int64]) -> dict[Key, NDArray[np.uint8]]:
+    """The registers of every group and field whose bins list hashes; `groups` numbers the group of each row of the table."""
+    lists = table.column(queries.LISTED).combine_chunks()
+    sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+    hashes = lists.flatten().to_numpy(zero_copy_only=False)
+    some = sizes > 0
+    fields = np.asarray(table.column("f").to_numpy(), np.int64)
+    at, keys = pd.factorize((groups * _FIELDS + fields)[some])
+    of = np.repeat(at.astype(np.int32), sizes[some])
+    registers = np.zeros(len(keys) * sketches.REGISTERS, np.uint8)
+    for start in range(0, len(hashes), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        index = of[part] * sketches.REGISTERS + (hashes[part] & (sketches.REGISTERS - 1))
+        sketches.add(registers, index, hashes[part] >> sketches.REGISTER_BITS)
+    return _by_key(registers, keys)
+
+
+def _by_key(registers: NDArray[np.uint8], keys: NDArray[np.int64]) -> dict[Key, NDArray[np.uint8]]:
     table = registers.reshape(len(keys), sketches.REGISTERS)
     return {(k // _FIELDS, k % _FIELDS): row for k, row in zip(keys.tolist(), table, strict=True)}
 

@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from mlobs.engines.protocol import Engine
 from mlobs.profiling import assemble, queries
-from mlobs.profiling.assemble import Answer, FollowUps
+from mlobs.profiling.assemble import Answer, FollowUps, Key
 from mlobs.profiling.grouping import Combination, Segmentation, after_window
 from mlobs.profiling.nodes import Node, column, count, literal, named, nested, number, select
 from mlobs.profiling.open_text import open_states
@@ -31,7 +31,7 @@ from mlobs.profiling.request import (
     text_limit,
     ungrouped,
 )
-from mlobs.profiling.sketching import Sketches, listed_hashes, listing, sizes_of, with_zeros
+from mlobs.profiling.sketching import Sketches, listing, sizes_of, with_zeros
 from mlobs.profiling.wide import wide_query
 from mlobs.states import (
     BooleanState,
@@ -153,8 +153,8 @@ def binned_texts(
 def _listing(
     engine: Engine, request: Request, found: Sequence[Combination], groups: NDArray[np.int64], rows: Sequence[int]
 ) -> dict[int, int]:
-    """Field -> the share 2^-r of its values' hashes that its bins list; empty where a query of their own is faster."""
-    if not scan_of(engine, request, found).lenient or groups_of(request, found) > TOGETHER:
+    """Field -> the share 2^-r of its values' hashes that its bins list; empty where the engine's bins can't."""
+    if not scan_of(engine, request, found).lenient:
         return {}
     grids = {at: state.grid for at, (_, state) in request.only(NumericState).items()}
     return listing(grids, sizes_of(groups, rows))
@@ -179,8 +179,8 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)
         states: dict[tuple[int, int], Any] = {}
         if numeric is not None:
-            hashes = listed_hashes(tables[0], numbering.number(tables[0])) if listed else None
-            states.update(_numeric(engine, request, found, numbering, numeric, hashes, listed))
+            registers = assemble.listed_registers(tables[0], answers[0]["g"]) if listed else {}
+            states.update(_numeric(engine, request, found, numbering, numeric, registers, listed))
         states.update(_texts(engine, request, found, numbering, texts))
         groups = _groups(request, numbering, wide, states)
         return of_windows(engine, request, groups)
@@ -233,10 +233,10 @@ def _numeric(
     found: Sequence[Combination],
     numbering: Groups,
     numeric: Answer,
-    hashes: Answer | None,
+    of_listed: Mapping[Key, NDArray[np.uint8]],
     listed: Mapping[int, int],
 ) -> dict[tuple[int, int], NumericState]:
-    """Numeric states with their follow-ups and distinct sketches; the bins of the fields `listed` gave their `hashes`."""
+    """Numeric states with their follow-ups and distinct sketches; the bins of the fields `listed` gave `of_listed`."""
     columns = {c.at: c for c in numeric_columns(engine, request)}
     grids = {at: c.grid for at, c in columns.items()}
     scan = scan_of(engine, request, found)
@@ -271,10 +271,7 @@ def _numeric(
         {} if (sums := _part(answers, queries.MOMENTS)) is None else assemble.moments(sums, shifts),
     )
     states = assemble.followed_up(states, follow_ups)
-    registers: dict[tuple[int, int], Any] = {}
-    if hashes is not None:
-        of_listed = {key: s for key, s in states.items() if key[1] in sketches.listed}
-        registers.update(with_zeros(assemble.sketch_registers(hashes), of_listed))
+    registers = with_zeros(of_listed, {key: s for key, s in states.items() if key[1] in sketches.listed})
     if (rows := _part(answers, queries.SKETCH)) is not None:
         registers.update(assemble.sketch_registers(rows))
     thin = sketches.thin(registers)

@@ -9,22 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlobs.profiling import assemble, queries
-from mlobs.profiling.assemble import Answer, Key
+from mlobs.profiling import assemble
+from mlobs.profiling.assemble import Key
 from mlobs.states import Grid, NumericState
 from mlobs.states import distinct as sketches
 
 HANDED_OVER = 1 << 19
-"""Most hashes of a field that its bins list: 4 MB, and less work than another scan."""
+"""Most hashes of a field that its bins list, if there are few groups: 4 MB, and less work than another scan."""
 
-_FIELDS = 1 << 16
+OF_A_GROUP = 4 * sketches.SAMPLED
+"""Most hashes of a field and group, on average, that its bins list, if there are many: as many bytes as bins take."""
 
 Registers = Mapping[Key, NDArray[np.uint8]]
 
@@ -37,29 +36,8 @@ def listing(grids: Mapping[int, Grid], sizes: Collection[int]) -> dict[int, int]
     if not sizes:
         return {}
     found = {at: min(assemble.sampling_of(n - n // 8, grid.distinct) for n in sizes) for at, grid in grids.items()}
-    return {at: level for at, level in found.items() if level and sum(sizes) >> level <= HANDED_OVER}
-
-
-def listed_hashes(table: Any, groups: NDArray[np.int64]) -> Answer | None:
-    """The answer's listed hashes as rows of `queries.SKETCH`; `groups` numbers the group of each row of the table."""
-    if queries.LISTED not in table.column_names:
-        return None
-    lists = table.column(queries.LISTED).combine_chunks()
-    of = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False))
-    hashes = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
-    fields = np.asarray(table.column("f").to_numpy(), np.int64)
-    key = (groups[of] * _FIELDS + fields[of]) * sketches.REGISTERS + (hashes & (sketches.REGISTERS - 1))
-    smallest = pd.Series(hashes >> sketches.REGISTER_BITS).groupby(key).min()
-    at, register = np.divmod(smallest.index.to_numpy(), sketches.REGISTERS)
-    return Answer(
-        {
-            "p": np.full(len(at), queries.SKETCH),
-            "g": at // _FIELDS,
-            "f": at % _FIELDS,
-            "h": register,
-            "n": smallest.to_numpy(),
-        }
-    )
+    most = max(HANDED_OVER, OF_A_GROUP * len(sizes))
+    return {at: level for at, level in found.items() if level and sum(sizes) >> level <= most}
 
 
 @dataclass(frozen=True)
@@ -116,7 +94,7 @@ class Sketches:
 
 def with_zeros(registers: Registers, states: Mapping[Key, NumericState]) -> dict[Key, NDArray[np.uint8]]:
     """Registers of listed hashes, with zero, which isn't listed: its hash is 0."""
-    zero = sketches.registers(np.array([0]), np.array([0], np.uint64))
+    zero = sketches.registers(np.array([0]), np.array([0]))
     return {
         key: np.maximum(registers.get(key, sketches.no_registers()), zero if state.zeros else 0)
         for key, state in states.items()

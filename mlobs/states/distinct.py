@@ -3,7 +3,8 @@
 A hash has 63 bits. Its lowest 9 number a register, which keeps the longest run of leading zeros, plus one, of the other
 54; the engine gives `min(hash >> 9)` of each register. A sketch may be taken of the share 2^-r of the hash space only (so
 that most rows need no grouping): its registers are 0 or above r, and merging takes the larger r.
-Standard error of a count: 1.04 / sqrt(512) = 4.6%; with what sampling adds at most 5.1%.
+Standard error of a count: 1.04 / sqrt(512) = 4.6% (Flajolet et al., HyperLogLog, 2007). A sample is of two values a register
+or more; with two it is 4.8%, by simulation, since sampling adds 3.1% to the 3.7% of registers that few values share.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 
 REGISTER_BITS = 9
 REGISTERS = 1 << REGISTER_BITS
-ERROR = math.hypot(1.04 / math.sqrt(REGISTERS), 1.0 / math.sqrt(4 * REGISTERS))
-"""Largest relative standard error of an estimated distinct count, 5.1%: that of the registers and of sampling."""
+SAMPLED = 2 * REGISTERS
+"""Fewest values that a sample is expected to hold."""
+
+ERROR = 0.051
+"""Largest relative standard error of an estimated distinct count, sampled or not."""
 
 _RANK_BITS = 54
 _LINEAR = 1 / (2 * math.log(2))
@@ -27,14 +31,19 @@ def no_registers() -> NDArray[np.uint8]:
     return np.zeros(REGISTERS, np.uint8)
 
 
-def registers(index: NDArray[np.int64], smallest: NDArray[np.uint64], size: int = REGISTERS) -> NDArray[np.uint8]:
-    """Registers of shape (size,) from register numbers, each once, and the smallest `hash >> 9` (54 bits) in each."""
+def registers(index: NDArray[np.int64], rests: NDArray[np.int64], size: int = REGISTERS) -> NDArray[np.uint8]:
+    """Registers of shape (size,) from register numbers and `hash >> 9` (54 bits) of values, or the smallest in each register."""
     result = np.zeros(size, np.uint8)
-    # the bit length of 54 bits: the exponent of a double is exact for 53
-    _, length = np.frexp((smallest >> np.uint64(1)).astype(np.float64))
-    length = np.where(smallest > 0, length + 1, 0)
-    result[index] = _RANK_BITS - length + 1
+    add(result, index, rests)
     return result
+
+
+def add(sketch: NDArray[np.uint8], index: NDArray[np.int64], rests: NDArray[np.int64]) -> None:
+    """Put values into registers, which are changed; as `registers`."""
+    # the bit length of 54 bits: the exponent of a double is exact for 53
+    _, length = np.frexp((rests >> 1).astype(np.float64))
+    length = np.where(rests > 0, length + 1, 0)
+    np.maximum.at(sketch, index, (_RANK_BITS - length + 1).astype(np.uint8))
 
 
 def sampled_to(sketch: NDArray[np.uint8], sampling: int) -> NDArray[np.uint8]:
