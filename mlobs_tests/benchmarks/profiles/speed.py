@@ -13,11 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from mlobs.engines import connect, open_data
-from mlobs.engines.protocol import Engine, Source
-from mlobs.profiling import Reference, blank, profile
+from mlobs.engines.protocol import Source
+from mlobs.profiling import Reference, profile, profile_windows
 from mlobs.profiling.grouping import Segmentation
-from mlobs.profiling.profiles import made_profiles
-from mlobs.profiling.request import Request
 from mlobs.windows import Window
 from mlobs_tests.benchmarks.profiles.clock import least
 from mlobs_tests.benchmarks.profiles.workload import CATEGORICAL, CHUNK, NUMERIC, chunk, make
@@ -32,12 +30,6 @@ def floor_sql(relation: str, columns: list[str]) -> str:
     return "SELECT " + ", ".join(f"count({c}), min({c}), max({c})" for c in columns) + f" FROM {relation}"
 
 
-def request(engine: Engine, source: Source, reference: Reference, **more: object) -> Request:
-    frames = {name: blank(s) for name, s in reference.profile.fields.items()}
-    base = Request(source, frames, engine.columns(source), engine.kinds(source), time="day", hashed=reference.hashed)
-    return replace(base, **more)  # type: ignore[arg-type]
-
-
 def run(folder: Path, rows: int, kind: str, times: int) -> dict[str, float]:
     """Ratios to the floor on a DuckDB table or a Parquet file."""
     parquet, database = make(folder, rows)
@@ -50,17 +42,17 @@ def run(folder: Path, rows: int, kind: str, times: int) -> dict[str, float]:
     started = time.process_time()
     reference = Reference.learn((engine, source), fields=FIELDS, time="day")
     learned = time.process_time() - started
-    whole = request(engine, source, reference)
-    numbers = replace(whole, frames={n: whole.frames[n] for n in NUMERIC})
-    split = replace(whole, segmentation=Segmentation(("s",), SEGMENTS))
-    daily = replace(whole, windows=list(YEAR.split(timedelta(days=1))))
+    data, days = (engine, source), list(YEAR.split(timedelta(days=1)))
+    split = replace(reference, segmentation=Segmentation(("s",), SEGMENTS))
+    numeric = {name: reference.profile.fields[name] for name in NUMERIC}
+    numbers = replace(reference, profile=replace(reference.profile, fields=numeric))
     cpu = least(
         {
             "floor": lambda: engine.run(floor_sql(relation, FIELDS)),
-            "whole": lambda: made_profiles(engine, whole, (), "t", "x"),
-            "numeric": lambda: made_profiles(engine, numbers, (), "t", "x"),
-            "segments": lambda: made_profiles(engine, split, (), "t", "x"),
-            "year": lambda: made_profiles(engine, daily, (), "t", "x"),
+            "whole": lambda: profile(data, reference=reference),
+            "numeric": lambda: profile(data, reference=numbers),
+            "segments": lambda: profile(data, reference=split),
+            "year": lambda: profile_windows(data, days, reference=reference),
         },
         times,
     )
