@@ -170,4 +170,5 @@ def _request(
     pairs = tuple(pair for pair in known.pairs if all(name in columns for name in pair))
     relations = tuple(s.relation for s in known.relations.values() if here(s.relation.y, *s.relation.explaining))
     hashed = reference.hashed if here(*reference.hashed) else ()
-    return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations, hashed)
+    zeros = reference.mixed_zeros
+    return Request(source, frames, columns, kinds, windows, time, where, split, now, pairs, relations, hashed, zeros)

@@ -29,8 +29,8 @@ _FIELDS = 1 << 16
 _BINS = 1 << 11
 """More than there are bins and codes of values that are off the grid."""
 
-_AT_ONCE = 1 << 20
-"""Hashes that are put into registers at once, which bounds the memory it takes."""
+_AT_ONCE = 1 << 17
+"""Bins whose hashes are put into registers at once, which bounds the memory it takes."""
 
 _NOT_SORTED = frozenset({"p", "f", "g", "some"})
 """Columns that runs of a group and field have no use for."""
@@ -114,6 +114,7 @@ def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
     """Part -> fields for which the lenient query's bins don't tell enough."""
     b, f, lo, hi = numeric["b"], numeric["f"], numeric["lo"], numeric["hi"]
     binned = ~np.isnan(b)
+    told = numeric.columns.get(queries.ZEROS_BESIDE, np.full(len(b), np.nan))
     zero, low, high = (np.full(max(grids, default=0) + 1, np.nan) for _ in range(3))
     for at, grid in grids.items():
         zero[at], low[at], high[at] = float(grid.bins([0.0])[0]), grid.low, grid.high
@@ -121,7 +122,7 @@ def wanted(numeric: Answer, grids: Mapping[int, Grid]) -> dict[int, set[int]]:
     here = np.flatnonzero(b == zero[f])
     zf, zlo, zhi = f[here], lo[here], hi[here]
     return {
-        queries.ZEROS: set(zf[(zlo <= 0) & (zhi >= 0) & (zlo != zhi)].tolist()),
+        queries.ZEROS: set(zf[(zlo <= 0) & (zhi >= 0) & (zlo != zhi) & np.isnan(told[here])].tolist()),
         queries.NEGATIVES: special | set(zf[(zlo < 0) & (zhi >= 0)].tolist()),
         queries.BELOW: special | set(f[binned & (lo < low[f]) & (hi >= low[f])].tolist()),
         queries.ABOVE: special | set(f[binned & (hi > high[f]) & (lo <= high[f])].tolist()),
@@ -135,7 +136,7 @@ def numeric_states(numeric: Answer, grids: Mapping[int, Grid]) -> dict[Key, Nume
     if not runs:
         return {}
     states = _binned(rows, runs, grids)
-    if "k1" in rows.columns and np.isfinite(rows["k1"]).any():
+    if "k2" in rows.columns and np.isfinite(rows["k2"]).any():
         names = ("b", "n", "s1", "lo", "hi", "k1", "k2", "k3", "k4")
         for (g, f, start, stop), state in zip(runs, list(states.values()), strict=True):
             states[g, f] = with_single_values(_guarded(state, {name: rows[name][start:stop] for name in names}))
@@ -173,7 +174,10 @@ def _binned(
     m2[np.maximum(np.abs(lows[first]), np.abs(highs[last])) > LARGEST] = math.inf
     mean += frame[0]
     single = np.add.reduceat((lows != highs).astype(np.int64), first) == 0
-    zeros, negatives = rows_where((lows == 0) & (highs == 0)), rows_where(highs < 0)
+    alone = np.where((lows == 0) & (highs == 0), counts, 0)
+    told = a.get(queries.ZEROS_BESIDE, np.full(len(of), np.nan))
+    zeros = np.add.reduceat(np.where(np.isnan(told), alone, told), first).astype(np.int64).tolist()
+    negatives = rows_where(highs < 0)
     below, above = rows_where(highs < low), rows_where(lows > high)
     ends = rounded_outwards(centre, scale, tail, a["b"], lows, highs)
     for at, run in enumerate(of[first].tolist()):
@@ -196,7 +200,8 @@ def _inside(of: NDArray[np.int64], rows: Answer) -> tuple[NDArray[np.int64], Col
     """
     on_grid = rows["b"] < queries.NAN
     of = of[on_grid]
-    a = {name: rows[name][on_grid] for name in queries.LENIENT_BINS}
+    names = [*queries.LENIENT_BINS, *({queries.ZEROS_BESIDE} & rows.columns.keys())]
+    a = {name: rows[name][on_grid] for name in names}
     b = np.clip(a["b"], -HALF, HALF - 1).astype(np.int64)
     starts = np.flatnonzero(np.concatenate([[True], (of[1:] != of[:-1]) | (b[1:] != b[:-1])])) if len(b) else b
     if len(starts) < len(b):
@@ -360,17 +365,16 @@ def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:
 def listed_registers(table: Any, groups: NDArray[np.int64]) -> dict[Key, NDArray[np.uint8]]:
     """The registers of every group and field whose bins list hashes; `groups` numbers the group of each row of the table."""
     lists = table.column(queries.LISTED).combine_chunks()
-    sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
-    hashes = lists.flatten().to_numpy(zero_copy_only=False)
-    some = sizes > 0
     fields = np.asarray(table.column("f").to_numpy(), np.int64)
-    at, keys = pd.factorize((groups * _FIELDS + fields)[some])
-    of = np.repeat(at.astype(np.int32), sizes[some])
+    at, keys = pd.factorize(groups * _FIELDS + fields)
     registers = np.zeros(len(keys) * sketches.REGISTERS, np.uint8)
-    for start in range(0, len(hashes), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        index = of[part] * sketches.REGISTERS + (hashes[part] & (sketches.REGISTERS - 1))
-        sketches.add(registers, index, hashes[part] >> sketches.REGISTER_BITS)
+    for start in range(0, len(lists), _AT_ONCE):
+        part = lists.slice(start, _AT_ONCE)
+        hashes = part.flatten().to_numpy(zero_copy_only=False)
+        sizes = pc.list_value_length(part).fill_null(0).to_numpy(zero_copy_only=False)
+        first = np.repeat(at[start : start + _AT_ONCE] * sketches.REGISTERS, sizes)
+        index = first + (hashes & (sketches.REGISTERS - 1))
+        sketches.add(registers, index, hashes >> sketches.REGISTER_BITS)
     return _by_key(registers, keys)
 
 

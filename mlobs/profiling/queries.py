@@ -58,6 +58,9 @@ NUMBERS = ("b", "n", "s1", "s2", "lo", "hi", "k1", "k2", "k3", "k4")
 """The numbers a branch may give; what they mean depends on its part."""
 
 LENIENT_BINS = ("b", "n", "s1", "s2", "lo", "hi")
+ZEROS_BESIDE = "k1"
+"""The column of zeros in each bin of the fields whose zeros share a bin with other values, lest they need another scan."""
+
 LISTED = "hs"
 """The column of hashes that the bins of continuous fields list beside, so that their sketch needs no scan of its own."""
 
@@ -157,7 +160,7 @@ def union(texts: Sequence[str]) -> str:
 class NumericColumn:
     """A numeric field as SQL sees it: its number, name and grid; `is_double` saves the cast.
 
-    Where `listed` isn't 0, its bins list the share 2^-listed of the values' hashes.
+    Where `listed` isn't 0, its bins list the share 2^-listed of the values' hashes; with `zeros` they count zeros.
     """
 
     at: int
@@ -165,6 +168,7 @@ class NumericColumn:
     grid: Grid
     is_double: bool = False
     listed: int = 0
+    zeros: bool = False
 
     def value(self) -> Node:
         x = column(self.name)
@@ -207,13 +211,15 @@ def numeric_queries(scan: Scan, columns: Sequence[NumericColumn], *, shown: Sequ
         return []
     if scan.compact:
         return [_unpivoted_numeric(scan, columns, shown=shown)]
-    form = _lenient_numeric if scan.lenient else _guarded_numeric
-    forms = {(c.grid.tailed, c.listed > 0) for c in columns}
-    templates = {kind: Template(scan.forms, form(scan, shown, *kind)) for kind in forms}
-    return [templates[c.grid.tailed, c.listed > 0].poured(c.tokens(scan.forms)) for c in columns]
+    if not scan.lenient:
+        guarded = {tailed: Template(scan.forms, _guarded_numeric(scan, shown, tailed)) for tailed in (False, True)}
+        return [guarded[c.grid.tailed].poured(c.tokens(scan.forms)) for c in columns]
+    kinds = [(c.grid.tailed, c.listed > 0, c.zeros) for c in columns]
+    lenient = {kind: Template(scan.forms, _lenient_numeric(scan, shown, *kind)) for kind in set(kinds)}
+    return [lenient[kind].poured(c.tokens(scan.forms)) for c, kind in zip(columns, kinds, strict=True)]
 
 
-def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: bool) -> Node:
+def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: bool, zeros: bool) -> Node:
     """The NULL bin holds nulls, NaN, infinities and values too large to bin; follow-ups tell them apart.
 
     Zero, whose hash is 0, isn't listed: it would be in every sample, and may be as frequent as rows.
@@ -229,6 +235,8 @@ def _lenient_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: boo
         "lo": exp.Min(this=x.copy()),
         "hi": exp.Max(this=x.copy()),
     }
+    if zeros:
+        values[ZEROS_BESIDE] = counted(scan.forms, equal(x.copy(), number(0)))
     if listed:
         h = hashed(scan.forms, slot("column"))
         sampled = exp.Between(this=h.copy(), low=number(1), high=slot("bound"))
@@ -275,8 +283,7 @@ def _guarded_values(forms: Forms, fine: Node, low: Node, high: Node) -> tuple[di
     return values, b
 
 
-def _guarded_numeric(scan: Scan, shown: Sequence[str], tailed: bool, listed: bool) -> Node:
-    assert not listed, "hashes are listed where bins are computed without a guard"
+def _guarded_numeric(scan: Scan, shown: Sequence[str], tailed: bool) -> Node:
     inner = select(
         [*scan.named_keys, named(slot("x"), "x"), named(_deviation(slot("x"), slot("centre")), "d")],
         scan.relation,

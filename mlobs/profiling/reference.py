@@ -105,6 +105,15 @@ class Reference:
         """Numeric field -> its frozen grid."""
         return {name: s.grid for name, s in self.profile.fields.items() if isinstance(s, NumericState)}
 
+    @property
+    def mixed_zeros(self) -> frozenset[str]:
+        """Numeric fields whose zeros share a fine bin with other values."""
+        return frozenset(
+            name
+            for name, s in self.profile.fields.items()
+            if isinstance(s, NumericState) and 0 < s.zeros < int(s.counts[s.bins == s.grid.bins([0.0])[0]].sum())
+        )
+
     def empty(self) -> Profile:
         """The profile of no rows against this reference."""
         p = self.profile

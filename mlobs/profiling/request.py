@@ -44,6 +44,7 @@ class Request:
         now: the instant from which a timestamp counts as future, where there are no windows.
         pairs, relations: the twins and relations frozen in the reference.
         hashed: the fields that row hashes are made of.
+        zeros: the fields whose zeros shared a bin with other values in the reference, so that they are counted with the bins.
         rows: how many rows there are, as far as known; it decides which form of a query is the faster one.
     """
 
@@ -59,6 +60,7 @@ class Request:
     pairs: tuple[tuple[str, str], ...] = ()
     relations: tuple[Relation, ...] = ()
     hashed: tuple[str, ...] = ()
+    zeros: frozenset[str] = frozenset()
     rows: int = 1 << 62
 
     def only(self, kind: type) -> dict[int, tuple[str, Any]]:
@@ -80,7 +82,9 @@ def is_text(type_text: str, dialect: str) -> bool:
 
 def numeric_columns(engine: Engine, request: Request) -> list[queries.NumericColumn]:
     return [
-        queries.NumericColumn(at, name, state.grid, is_double(request.columns[name], engine.dialect))
+        queries.NumericColumn(
+            at, name, state.grid, is_double(request.columns[name], engine.dialect), zeros=name in request.zeros
+        )
         for at, (name, state) in request.only(NumericState).items()
     ]
 

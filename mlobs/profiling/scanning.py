@@ -134,6 +134,8 @@ def binned_texts(
     texts = text_columns(engine, request)
     limit = text_limit(request, found)
     alone = queries.LENIENT_BINS if scan.lenient else queries.NUMBERS
+    if scan.lenient and any(c.zeros for c in numeric):
+        alone = (*alone, queries.ZEROS_BESIDE)
     if listed:
         alone = (*alone, queries.LISTED)
     if numeric and texts and groups_of(request, found) <= TOGETHER:

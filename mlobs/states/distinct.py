@@ -48,7 +48,7 @@ def add(sketch: NDArray[np.uint8], index: NDArray[np.int64], rests: NDArray[np.i
 
 def sampled_to(sketch: NDArray[np.uint8], sampling: int) -> NDArray[np.uint8]:
     """The sketch that the share 2^-sampling of the hash space would have given."""
-    return np.where(sketch <= sampling, 0, sketch).astype(np.uint8) if sampling else sketch
+    return sketch * (sketch > sampling) if sampling else sketch
 
 
 def estimate(sketch: NDArray[np.uint8], sampling: int = 0) -> float:

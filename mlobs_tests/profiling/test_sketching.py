@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import open_data
-from mlobs.profiling import Reference, assemble, profile, sketching
+from mlobs.profiling import Reference, assemble, profile, profile_windows, sketching
 from mlobs.states import NumericState
 from mlobs.states import distinct as sketches
+from mlobs.windows import Window
 
 ROWS = 150_000
 
@@ -41,7 +42,7 @@ def registers_of(table: pa.Table, name: str, sampling: int) -> np.ndarray[Any, A
     h = np.sort(np.asarray(found["h"], np.int64))
     index, first = np.unique(h & (sketches.REGISTERS - 1), return_index=True)
     smallest = (h >> sketches.REGISTER_BITS)[first]
-    return sketches.sampled_to(sketches.registers(index, smallest.astype(np.uint64)), sampling)
+    return sketches.sampled_to(sketches.registers(index, smallest), sampling)
 
 
 def numeric(table: pa.Table, reference: Reference, **more: Any) -> dict[str, NumericState]:
@@ -54,7 +55,7 @@ def test_bins_list_the_hashes_of_the_fields_that_have_nearly_as_many_values_as_r
     grids = {at: s.grid for at, s in enumerate(numeric(drawn(1), reference).values())}
     listed = sketching.listing(grids, [ROWS])
     assert listed == {at: assemble.sampling_of(ROWS - ROWS // 8, grids[at].distinct) for at in range(4)}
-    assert all(level >= 5 for level in listed.values())
+    assert all(level >= 6 for level in listed.values())
     assert sketching.listing(grids, [ROWS, 900]) == {}, "the small group needs every hash"
     assert sketching.listing(grids, []) == {}
 
@@ -63,7 +64,7 @@ def test_bins_list_the_hashes_of_the_fields_that_have_nearly_as_many_values_as_r
 def test_listed_hashes_make_the_sketch_of_all_values(name: str) -> None:
     reference, day = Reference.learn(drawn(1)), drawn(2)
     state = numeric(day, reference)[name]
-    assert state.sampling >= 5
+    assert state.sampling >= 6
     assert np.array_equal(state.registers, registers_of(day, name, state.sampling))
 
 
@@ -73,6 +74,7 @@ def test_a_listing_needs_no_query_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
     def run(handed_over: int) -> dict[str, NumericState]:
         monkeypatch.setattr(sketching, "HANDED_OVER", handed_over)
+        monkeypatch.setattr(sketching, "OF_A_GROUP", handed_over)
         engine, source = open_data(day)
         ask = engine.run
         monkeypatch.setattr(
@@ -89,6 +91,27 @@ def test_a_listing_needs_no_query_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     for name, state in grouped.items():
         assert np.array_equal(state.registers, listed[name].registers)
         assert state.sampling == listed[name].sampling
+
+
+def test_days_of_one_pass_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = np.arange(ROWS) * (20 * 24 * 3600) // ROWS
+    time = pa.array(np.datetime64("2013-01-01", "us") + hours.astype("timedelta64[s]"))
+    reference, day = (
+        Reference.learn(drawn(1).append_column("time", time), time="time"),
+        drawn(2).append_column("time", time),
+    )
+    days = [Window(f"2013-01-{d:02d}", f"2013-01-{d + 1:02d}") for d in range(1, 21)]
+    listed = profile_windows(day, days, reference=reference)
+    monkeypatch.setattr(sketching, "HANDED_OVER", 0)
+    monkeypatch.setattr(sketching, "OF_A_GROUP", 0)
+    grouped = profile_windows(day, days, reference=reference)
+    for window in days:
+        for name in ("x", "zeros", "holes", "number", "few"):
+            one, other = listed[window].fields[name], grouped[window].fields[name]
+            assert isinstance(one, NumericState)
+            assert isinstance(other, NumericState)
+            assert one.sampling == other.sampling == (0 if name == "few" else 2)
+            assert np.array_equal(one.registers, other.registers)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
