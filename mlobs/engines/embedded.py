@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 import threading
 import time
+import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -229,11 +231,15 @@ class DuckDBFile(DuckDB):
 
 
 class DuckDBMemory(DuckDB):
-    """DuckDB in memory, and frames and files that it reads in place. Calls from several threads take turns."""
+    """DuckDB in memory, and frames and files that it reads in place. Calls from several threads take turns.
+
+    What doesn't fit its memory limit goes to a folder of its own among the system's temporary files, which it removes.
+    """
 
     def __init__(self, label: str = "the in-memory warehouse") -> None:
         super().__init__(label)
-        self._held = _set_up(duckdb.connect(":memory:"))
+        beyond = Path(tempfile.gettempdir()) / f"mlobs-{uuid.uuid4().hex}"
+        self._held = _set_up(duckdb.connect(":memory:", config={"temp_directory": str(beyond)}))
         self._turn = threading.RLock()
 
     def close(self) -> None:
@@ -244,6 +250,19 @@ class DuckDBMemory(DuckDB):
         """Make a frame readable under `name`, in place."""
         with self._turn:
             self._held.register(name, data)
+
+    def load(self, name: str, scan: exp.Table) -> None:
+        """Make a table `name` of a scan that is too dear to be done for each field anew, such as that of a text file.
+
+        Raises:
+            DataError: the scan fails, with the engine's words.
+        """
+        table = exp.Create(this=exp.to_table(name), kind="TABLE", expression=exp.select("*").from_(scan))
+        try:
+            with self._connection() as connection, _speaking():
+                connection.execute(self.sql(table))
+        except RefusedError as error:
+            raise DataError(f"{self.label} can't be read: {_about_file(str(error.cause))}") from error.cause
 
     @contextmanager
     def _connection(self, *, write: bool = False) -> Iterator[Connection]:
@@ -338,6 +357,12 @@ def _has(connection: Connection, path: Sequence[str]) -> bool:
 def _is_lock(error: Exception) -> bool:
     text = str(error)
     return "Could not set lock" in text or "different configuration" in text
+
+
+def _about_file(words: str) -> str:
+    """Where in a file DuckDB failed, and why; without the line itself, which may hold anything."""
+    lines = [line.strip() for line in words.splitlines() if line.strip() and not line.startswith("Original Line")]
+    return "; ".join(line.rstrip(".") for line in lines[:2])
 
 
 def _first(error: BaseException) -> str:

@@ -58,14 +58,14 @@ def spark_engine(session: Any) -> Engine:
 
 
 def open_data(data: Any) -> tuple[Engine, Source]:
-    """An engine and a source for data in hand; read in place where the engine can.
+    """An engine and a source for data in hand, read in place; only of CSV files a table is made first, in memory.
 
     Args:
         data: a pandas, polars or pyarrow table, a Parquet or CSV path or glob (or several paths), a DuckDB relation, a
             Spark frame, or a pair (engine, `mlobs.Table` or the text of a SELECT in the engine's dialect).
 
     Raises:
-        DataError: no file matches, or the data is of a form that can't be read.
+        DataError: no file matches, a CSV file can't be read, or the data is of a form that can't be read.
         WarehouseError: a text beside an engine isn't exactly one SELECT.
 
     >>> import pandas as pd
@@ -136,12 +136,11 @@ def _files(paths: list[str]) -> tuple[Engine, Source]:
     literals = [exp.Literal.string(path) for path in found]
     what = exp.Array(expressions=literals) if len(literals) > 1 else literals[0]
     if kinds == {"parquet"}:
-        scan = exp.Anonymous(this="read_parquet", expressions=[what])
-    else:
-        whole = exp.EQ(this=exp.column("sample_size"), expression=exp.Neg(this=exp.Literal.number(1)))
-        scan = exp.Anonymous(this="read_csv", expressions=[what, whole])
+        return _memory(label), Source(exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[what])), label)
+    whole = exp.EQ(this=exp.column("sample_size"), expression=exp.Neg(this=exp.Literal.number(1)))
     engine = _memory(label)
-    return engine, Source(exp.Table(this=scan), label)
+    engine.load("csv", exp.Table(this=exp.Anonymous(this="read_csv", expressions=[what, whole])))
+    return engine, Source(exp.to_table("csv"), label)
 
 
 def _expanded(path: str) -> str:

@@ -113,6 +113,24 @@ def test_a_csv_column_is_typed_by_all_of_its_rows(tmp_path: Path) -> None:
     assert engine.run(source.select("count(*) AS rows", "max(n) AS n")).to_pylist() == [{"rows": 50_001, "n": "x"}]
 
 
+def test_a_csv_file_is_parsed_once(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("n,name\n1,a\n2,b\n")
+    engine, source = open_data(tmp_path / "rows.csv")
+    (tmp_path / "rows.csv").unlink()
+    assert engine.columns(source) == {"n": "BIGINT", "name": "VARCHAR"}
+    assert engine.run(source.select("sum(n) AS n")).to_pylist() == [{"n": 3}]
+
+
+def test_a_csv_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.csv").write_bytes(b"n,name\n1,secret\n2,\xff\xfe\n")
+    with pytest.raises(DataError, match=r"broken\.csv' can't be read: .*Line: 3; .*not utf-8") as caught:
+        open_data(tmp_path / "broken.csv")
+    assert "secret" not in str(caught.value)
+    (tmp_path / "ragged.csv").write_text("n,name\n" + "1,a\n" * 30_000 + '5,b,c,d\n"unclosed,x\n')
+    with pytest.raises(DataError, match=r"ragged\.csv' can't be read: .*not possible to automatically detect"):
+        open_data(tmp_path / "ragged.csv")
+
+
 def test_a_relation_is_read_where_it_lives() -> None:
     connection = duckdb.connect()
     connection.execute("CREATE TABLE t AS SELECT range AS n FROM range(5)")
