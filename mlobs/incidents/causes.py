@@ -260,10 +260,10 @@ def _faults(e: Evidence) -> list[RootCause]:
     What is broken in a part of a segment that is broken as a whole belongs to the whole.
     """
     broken = [v for v in e.verdicts if v.failed and v.severity == "error" and v.detector != "accuracy"]
-    segments = {(v.table, v.segment) for v in broken if v.segment and not v.field}
+    segments = sorted({(v.table, v.segment) for v in broken if v.segment and not v.field})
     groups: dict[tuple[str, str], list[Verdict]] = {}
     for v in broken:
-        wider = (part for part in v.segment.split(", ") if (v.table, part) in segments)
+        wider = (whole for table, whole in segments if table == v.table and _is_part(v.segment, whole))
         groups.setdefault((v.table, v.field or next(wider, v.segment)), []).append(v)
     found = []
     for (table, subject), verdicts in sorted(groups.items()):
@@ -274,6 +274,21 @@ def _faults(e: Evidence) -> list[RootCause]:
         sentence = f"{named} is broken: {strongest.reason}"
         found.append(_cause(kind, f"{table}.{subject}" if subject else table, share, 1.0, sentence, _reasons(verdicts)))
     return found
+
+
+def _is_part(segment: str, whole: str) -> bool:
+    """Whether the label of a segment by two fields holds that of a segment by one; a value may hold a comma itself.
+
+    >>> _is_part("city=Bath, ME, dest=MIA", "city=Bath, ME"), _is_part("city=Bath, ME", "city=Bath")
+    (True, False)
+    """
+    if segment.startswith(f"{whole}, "):
+        other = segment.removeprefix(f"{whole}, ")
+    elif segment.endswith(f", {whole}"):
+        other = segment.removesuffix(f", {whole}")
+    else:
+        return False
+    return "=" in other or other.endswith(" is null")
 
 
 def _explained_by_fault(e: Evidence, fault: Verdict) -> float:

@@ -116,18 +116,25 @@ def test_a_mix_that_moved_to_harder_rows_is_told_from_segments_that_got_worse():
 
 def test_a_lost_segment_is_a_data_fault_when_its_monitor_says_so():
     origins = [SegmentChange("origin=EWR", 800, 0, 10, math.nan), SegmentChange("origin=LGA", 200, 200, 40, 40, 1.0)]
-    lost = failure("features", 1, "", "share", segment="origin=EWR", detector="mix")
-    evidence = Evidence(Fall("delay", day(1), "mae", 16.0, 40.0), [lost], segments={"origin": origins})
+    share = failure("features", 1, "", "share", segment="origin=EWR", detector="mix")
+    evidence = Evidence(Fall("delay", day(1), "mae", 16.0, 40.0), [share], segments={"origin": origins})
     assert [(c.kind, c.subject) for c in root_causes(evidence)] == [
         ("data fault", "features.origin=EWR"),
         ("mix", "origin=LGA"),
     ]
 
 
-def test_a_part_of_a_broken_segment_is_the_same_cause():
-    def lost(segment: str, score: float, table: str = "features"):
-        return failure(table, 1, "", f"rows of {segment}", segment=segment, detector="mix", score=score)
+def lost(segment: str, score: float, table: str = "features"):
+    return failure(table, 1, "", f"rows of {segment}", segment=segment, detector="mix", score=score)
 
+
+def test_a_part_of_a_segment_whose_value_holds_a_comma_is_the_same_cause():
+    verdicts = [lost("city=Bath, ME, dest=MIA", 9.0), lost("city=Bath, ME", 5.0), lost("city=Bath", 6.0)]
+    found = root_causes(Evidence(FALL, verdicts))
+    assert {c.subject for c in found} == {"features.city=Bath, ME", "features.city=Bath"}
+
+
+def test_a_part_of_a_broken_segment_is_the_same_cause():
     parts = [lost("origin=EWR, dest=MIA", 9.0), lost("origin=EWR", 5.0), lost("dest=BOS, origin=JFK", 6.0)]
     found = root_causes(Evidence(FALL, [*parts, lost("origin=EWR, dest=MIA", 7.0, "actuals")]))
     assert {c.subject: c.evidence for c in found} == {
