@@ -240,6 +240,9 @@ class DuckDBMemory(DuckDB):
         super().__init__(label)
         beyond = Path(tempfile.gettempdir()) / f"mlobs-{uuid.uuid4().hex}"
         self._held = _set_up(duckdb.connect(":memory:", config={"temp_directory": str(beyond)}))
+        self._held.execute(
+            "SET parquet_metadata_cache = true"
+        )  # else each field's branch of a query reads all columns' again
         self._turn = threading.RLock()
 
     def close(self) -> None:
@@ -252,7 +255,7 @@ class DuckDBMemory(DuckDB):
             self._held.register(name, data)
 
     def load(self, name: str, scan: exp.Table) -> None:
-        """Make a table `name` of a scan that is too dear to be done for each field anew, such as that of a text file.
+        """Make a table `name` of a scan that is too dear to be done for each field anew.
 
         Raises:
             DataError: the scan fails, with the engine's words.

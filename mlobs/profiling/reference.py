@@ -61,8 +61,8 @@ class Reference:
         """Freeze the frames from `data` alone, and profile it.
 
         Args:
-            data: a pandas, polars or pyarrow frame, a Parquet path or glob, a DuckDB relation, all read in place; a CSV path,
-                whose text is parsed once.
+            data: a pandas, polars or pyarrow frame, a Parquet path or glob, a DuckDB relation, read in place (a wide frame is
+                copied once); a CSV path, whose text is parsed once.
             fields: names or `mlobs.Field`s; None takes every column but `time` and `key`.
             time: the column with the event time.
             key: column(s) that identify a row.

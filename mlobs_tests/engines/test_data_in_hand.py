@@ -1,4 +1,4 @@
-"""`open_data`: frames, files and relations read in place, and what can't be read. Uses DuckDB."""
+"""`open_data`: frames, files and relations, read in place or copied once, and what can't be read. Uses DuckDB."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlobs.engines import Engine, Source, connect, open_data
+from mlobs.engines.opening import NARROW, cheaper_copied
 from mlobs.errors import DataError, WarehouseError
 from mlobs.spec import Table
 
@@ -207,3 +208,31 @@ def test_files_that_can_t_be_read(tmp_path: Path) -> None:
     (tmp_path / "gone.parquet").unlink()
     with pytest.raises(WarehouseError, match=r"gone\.parquet"):
         engine.run(source.select("count(*) AS n"))
+
+
+def test_a_wide_frame_is_copied_once() -> None:
+    frame = pd.DataFrame({f"f{i}": np.arange(5) + i for i in range(NARROW + 1)})
+    engine, source = open_data(frame)
+    frame["f0"] = 0
+    assert engine.run(source.select("sum(f0) AS a", f"sum(f{NARROW}) AS b")).to_pylist() == [
+        {"a": 10, "b": 10 + 5 * NARROW}
+    ]
+    engine, source = open_data(frame[[f"f{i}" for i in range(NARROW)]])
+    assert engine.sql(source.expression) == '"frame"'
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "copied"),
+    [(10, 32, False), (10, 33, True), (1_000_000, 100, False), (500_000, 100, True), (600_000, 500, False)],
+)
+def test_frames_are_copied_where_that_costs_less_and_fits(rows: int, columns: int, copied: bool) -> None:
+    assert cheaper_copied(rows, columns) == copied
+
+
+def test_a_column_that_cannot_be_read_spoils_no_other_of_a_wide_frame() -> None:
+    frame = pd.DataFrame({f"f{i}": np.arange(5000.0) for i in range(NARROW + 1)})
+    frame["mixed"] = pd.Series([1] * 4999 + ["x"], dtype=object)
+    engine, source = open_data(frame)
+    assert engine.run(source.select("max(f3) AS most")).to_pylist() == [{"most": 4999.0}]
+    with pytest.raises(WarehouseError, match=r"the pandas DataFrame: .*cast value"):
+        engine.run(source.select("max(mixed) AS most"))
