@@ -240,9 +240,8 @@ class DuckDBMemory(DuckDB):
         super().__init__(label)
         beyond = Path(tempfile.gettempdir()) / f"mlobs-{uuid.uuid4().hex}"
         self._held = _set_up(duckdb.connect(":memory:", config={"temp_directory": str(beyond)}))
-        self._held.execute(
-            "SET parquet_metadata_cache = true"
-        )  # else each field's branch of a query reads all columns' again
+        # else each field's branch of a query reads the metadata of all columns again
+        self._held.execute("SET parquet_metadata_cache = true")
         self._turn = threading.RLock()
 
     def close(self) -> None:

@@ -134,9 +134,8 @@ def _frame(data: Any, module: str) -> tuple[Engine, Source]:
     if hasattr(data, "__len__") and cheaper_copied(len(data), len(names)):  # an Arrow dataset may be of any size
         try:
             engine.load("copied", source.copy())
-        except (
-            DataError
-        ):  # a column that can't be read spoils the copy; in place it says so itself, when it is asked for
+        except DataError:
+            # a column that can't be read spoils the copy; in place it says so itself, when it is asked for
             return engine, Source(source, label)
         source = exp.to_table("copied")
     return engine, Source(source, label)
