@@ -44,11 +44,17 @@ sys.argv[1:] = ["report", "--output", "elsewhere"]
 """Says `ready` when it begins to import."""
 
 
-def stopped(process: subprocess.Popen[str]) -> str:
-    """The last line on stderr; it left with the status of an interruption, and without a traceback."""
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in said, "ignored in" in said) == (130, False, False), said
+def stopped(status: int, said: str) -> str:
+    """The last line on stderr; the status is that of an interruption, and there is no traceback."""
+    assert (status, "Traceback" in said, "ignored in" in said) == (130, False, False), said
     return said.splitlines()[-1]
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """A process's status and what it said on stderr, when it has ended."""
+    with process:
+        _, said = process.communicate(timeout=60)
+    return process.returncode, said
 
 
 def started(folder: Path, *command: str) -> subprocess.Popen[str]:
@@ -81,7 +87,7 @@ def started(folder: Path, *command: str) -> subprocess.Popen[str]:
 def test_while_a_module_is_imported(shop: Path, module: str) -> None:
     command = ["check", "orders", "--window", "2024-03-19"] if module == "duckdb" else ["status"]
     program = AT_IMPORT.format(module=module, arguments=command, program=PROGRAM)
-    assert stopped(started(shop, "-c", program)).startswith("error: interrupted")
+    assert stopped(*ended(started(shop, "-c", program))).startswith("error: interrupted")
 
 
 @pytest.mark.slow
@@ -97,8 +103,9 @@ def test_at_any_time_after_the_start(shop: Path) -> None:
             assert process.stdout.readline() == "ready\n"
             time.sleep(0.7 * taken * part / 10)
             process.send_signal(signal.SIGINT)
-            if process.wait(60) != 0:
+            status, said = ended(process)
+            if status != 0:
                 break
             taken *= 0.8  # it had ended, since the machine is less busy than it was: that proves nothing
-        assert stopped(process).startswith("error: interrupted"), f"part {part} of {taken:.1f} s"
+        assert stopped(status, said).startswith("error: interrupted"), f"part {part} of {taken:.1f} s"
     assert not list((shop / "elsewhere").glob("*.tmp*")), "nothing half-written"

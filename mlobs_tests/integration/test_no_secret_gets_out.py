@@ -10,7 +10,7 @@ import gc
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,15 @@ COMMANDS = (
 
 @dataclass
 class World:
-    """A folder with a project, the addresses it works on, and every secret in them."""
+    """A folder with a project, the addresses it works on, and every secret in them.
+
+    Definitions are `kept`, since their servers' connections complain when they are collected in the middle of a test.
+    """
 
     folder: Path
     addresses: dict[str, str]
     secrets: tuple[str, ...]
+    kept: list[Any] = field(default_factory=list)
 
     def told(self, text: str) -> list[str]:
         """The secrets that a text holds."""
@@ -75,7 +79,10 @@ class World:
         found = self.addresses | addresses
         routes = [Route(name) for name in ("REFUSING", "UNKNOWN", "ABSENT")]
         given = {"warehouse": "WAREHOUSE", "history": "HISTORY", "tracking": "TRACKING"}
-        return Shop(self.folder).definitions(routes=routes, **{name: found[key] for name, key in given.items()})
+        self.kept.append(
+            Shop(self.folder).definitions(routes=routes, **{name: found[key] for name, key in given.items()})
+        )
+        return self.kept[-1]
 
 
 @pytest.fixture
