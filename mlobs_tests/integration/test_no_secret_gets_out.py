@@ -10,7 +10,7 @@ import gc
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,11 @@ COMMANDS = (
 
 @dataclass
 class World:
-    """A folder with a project, the addresses it works on, and every secret in them.
-
-    Definitions are `kept`, since their servers' connections complain when they are collected in the middle of a test.
-    """
+    """A folder with a project, the addresses it works on, and every secret in them."""
 
     folder: Path
     addresses: dict[str, str]
     secrets: tuple[str, ...]
-    kept: list[Any] = field(default_factory=list)
 
     def told(self, text: str) -> list[str]:
         """The secrets that a text holds."""
@@ -79,10 +75,7 @@ class World:
         found = self.addresses | addresses
         routes = [Route(name) for name in ("REFUSING", "UNKNOWN", "ABSENT")]
         given = {"warehouse": "WAREHOUSE", "history": "HISTORY", "tracking": "TRACKING"}
-        self.kept.append(
-            Shop(self.folder).definitions(routes=routes, **{name: found[key] for name, key in given.items()})
-        )
-        return self.kept[-1]
+        return Shop(self.folder).definitions(routes=routes, **{name: found[key] for name, key in given.items()})
 
 
 @pytest.fixture
@@ -101,11 +94,13 @@ def world(tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.M
     for name, address in addresses.items():
         monkeypatch.setenv(name, address)
     (tmp_path / "monitoring.py").write_text(PROJECT)
+    gc.disable()  # a connection that is collected before the engines are disposed of, below, complains
     yield World(tmp_path, addresses, (*TOKENS, postgres_server.password))
     receiver.close()
     for kept in gc.get_objects():  # a Dagster process ends with its connections open, and this one held several
         if isinstance(kept, sqlalchemy.Engine):
             kept.dispose()
+    gc.enable()
     gc.collect()
     for database in databases.values():
         postgres_server.execute(f"DROP DATABASE {database} WITH (FORCE)")
