@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlobs.profiling import queries
 from mlobs.states import CategoricalState, Grid, Levels, NumericState
-from mlobs.states import distinct as sketches
 from mlobs.states.categorical import Values
 from mlobs.states.grid import HALF, LARGEST
 from mlobs.states.numeric import EXACT_BINS, rounded_outwards
@@ -24,13 +21,11 @@ Key = tuple[int, int]
 
 Columns = Mapping[str, NDArray[Any]]
 
-_FIELDS = 1 << 16
+FIELDS = 1 << 16
+"""A group and field are numbered as group * FIELDS + field."""
 
 _BINS = 1 << 11
 """More than there are bins and codes of values that are off the grid."""
-
-_AT_ONCE = 1 << 17
-"""Bins whose hashes are put into registers at once, which bounds the memory it takes."""
 
 _NOT_SORTED = frozenset({"p", "f", "g", "some"})
 """Columns that runs of a group and field have no use for."""
@@ -62,7 +57,7 @@ class Answer:
 
     def runs(self, *, by_bin: bool = False) -> tuple[Answer, list[tuple[int, int, int, int]]]:
         """Rows sorted by group and field (and bin); and (group, field, start, stop) of each group and field."""
-        key = self["g"] * _FIELDS + self["f"]
+        key = self["g"] * FIELDS + self["f"]
         # one whole number to sort by, the NULL bin last
         order = np.argsort(
             key * _BINS + np.where(np.isnan(self["b"]), _BINS - 1, self["b"] + HALF).astype(np.int64) if by_bin else key
@@ -73,7 +68,7 @@ class Answer:
         key = key[order]
         starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
         stops = np.append(starts[1:], len(key))
-        g, f = (key[starts] // _FIELDS).tolist(), (key[starts] % _FIELDS).tolist()
+        g, f = (key[starts] // FIELDS).tolist(), (key[starts] % FIELDS).tolist()
         return rows, list(zip(g, f, starts.tolist(), stops.tolist(), strict=True))
 
     def by_key(self, *names: str) -> dict[Key, Columns]:
@@ -347,40 +342,6 @@ def _guarded(state: NumericState, a: Columns) -> NumericState:
         below=int(np.nansum(a["k3"])) if known else 0,
         above=int(np.nansum(a["k4"])) if known else 0,
     )
-
-
-def sampling_of(valued: int, distinct: int) -> int:
-    """Which share 2^-r of the hash space a sketch needs: once to twice `states.distinct.SAMPLED` values, of those expected."""
-    expected = min(valued, distinct) if distinct else valued
-    return max(0, (expected // sketches.SAMPLED).bit_length() - 1)
-
-
-def sketch_registers(answer: Answer) -> dict[Key, NDArray[np.uint8]]:
-    """The registers of every group and field, as the query sampled them."""
-    at, keys = pd.factorize(answer["g"] * _FIELDS + answer["f"])
-    registers = sketches.registers(at * sketches.REGISTERS + answer["h"], answer["n"], len(keys) * sketches.REGISTERS)
-    return _by_key(registers, keys)
-
-
-def listed_registers(table: Any, groups: NDArray[np.int64]) -> dict[Key, NDArray[np.uint8]]:
-    """The registers of every group and field whose bins list hashes; `groups` numbers the group of each row of the table."""
-    lists = table.column(queries.LISTED).combine_chunks()
-    fields = np.asarray(table.column("f").to_numpy(), np.int64)
-    at, keys = pd.factorize(groups * _FIELDS + fields)
-    registers = np.zeros(len(keys) * sketches.REGISTERS, np.uint8)
-    for start in range(0, len(lists), _AT_ONCE):
-        part = lists.slice(start, _AT_ONCE)
-        hashes = part.flatten().to_numpy(zero_copy_only=False)
-        sizes = pc.list_value_length(part).fill_null(0).to_numpy(zero_copy_only=False)
-        first = np.repeat(at[start : start + _AT_ONCE] * sketches.REGISTERS, sizes)
-        index = first + (hashes & (sketches.REGISTERS - 1))
-        sketches.add(registers, index, hashes >> sketches.REGISTER_BITS)
-    return _by_key(registers, keys)
-
-
-def _by_key(registers: NDArray[np.uint8], keys: NDArray[np.int64]) -> dict[Key, NDArray[np.uint8]]:
-    table = registers.reshape(len(keys), sketches.REGISTERS)
-    return {(k // _FIELDS, k % _FIELDS): row for k, row in zip(keys.tolist(), table, strict=True)}
 
 
 def categorical_states(answer: Answer, frames: Mapping[int, tuple[Levels, str]]) -> dict[Key, CategoricalState]:

@@ -31,7 +31,7 @@ from mlobs.profiling.request import (
     text_limit,
     ungrouped,
 )
-from mlobs.profiling.sketching import Sketches, listing, sizes_of, with_zeros
+from mlobs.profiling.sketching import Sketches, grouped_registers, listed_registers, listing, sizes_of, with_zeros
 from mlobs.profiling.wide import wide_query
 from mlobs.states import (
     BooleanState,
@@ -181,8 +181,9 @@ def scanned(engine: Engine, request: Request) -> Scanned:
         numeric, texts = _part(answers, queries.NUMERIC), _part(answers, queries.VALUES)
         states: dict[tuple[int, int], Any] = {}
         if numeric is not None:
-            registers = assemble.listed_registers(tables[0], answers[0]["g"]) if listed else {}
-            states.update(_numeric(engine, request, found, numbering, numeric, registers, listed))
+            lists = tables[0].column(queries.LISTED).combine_chunks() if listed else None
+            from_bins = {} if lists is None else listed_registers(answers[0], lists)
+            states.update(_numeric(engine, request, found, numbering, numeric, from_bins, listed))
         states.update(_texts(engine, request, found, numbering, texts))
         groups = _groups(request, numbering, wide, states)
         return of_windows(engine, request, groups)
@@ -235,10 +236,10 @@ def _numeric(
     found: Sequence[Combination],
     numbering: Groups,
     numeric: Answer,
-    of_listed: Mapping[Key, NDArray[np.uint8]],
+    from_bins: Mapping[Key, NDArray[np.uint8]],
     listed: Mapping[int, int],
 ) -> dict[tuple[int, int], NumericState]:
-    """Numeric states with their follow-ups and distinct sketches; the bins of the fields `listed` gave `of_listed`."""
+    """Numeric states with their follow-ups and distinct sketches; the bins of the fields `listed` gave registers."""
     columns = {c.at: c for c in numeric_columns(engine, request)}
     grids = {at: c.grid for at, c in columns.items()}
     scan = scan_of(engine, request, found)
@@ -273,15 +274,15 @@ def _numeric(
         {} if (sums := _part(answers, queries.MOMENTS)) is None else assemble.moments(sums, shifts),
     )
     states = assemble.followed_up(states, follow_ups)
-    registers = with_zeros(of_listed, {key: s for key, s in states.items() if key[1] in sketches.listed})
+    registers = with_zeros(from_bins, {key: s for key, s in states.items() if key[1] in sketches.listed})
     if (rows := _part(answers, queries.SKETCH)) is not None:
-        registers.update(assemble.sketch_registers(rows))
+        registers.update(grouped_registers(rows))
     thin = sketches.thin(registers)
     again = sorted({f for _, f in thin if sketches.levels[f] > 0})
     if again:
         unsampled = queries.sketch_queries(scan, [(columns[f], 0) for f in again])
         rows = answer(engine.run(queries.union(unsampled)), numbering)
-        registers.update(assemble.sketch_registers(rows.part(queries.SKETCH)))
+        registers.update(grouped_registers(rows.part(queries.SKETCH)))
     return sketches.put(states, registers, thin, engine.dialect)
 
 

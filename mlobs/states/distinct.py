@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 REGISTER_BITS = 9
 REGISTERS = 1 << REGISTER_BITS
 SAMPLED = 2 * REGISTERS
-"""Fewest values that a sample is expected to hold."""
+"""Fewest values that a sample is planned to hold."""
 
 ERROR = 0.051
 """Largest relative standard error of an estimated distinct count, sampled or not."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mlobs.engines import open_data
-from mlobs.profiling import Reference, assemble, profile, profile_windows, sketching
+from mlobs.profiling import Reference, profile, profile_windows, sketching
 from mlobs.states import NumericState
 from mlobs.states import distinct as sketches
 from mlobs.windows import Window
@@ -54,7 +54,7 @@ def test_bins_list_the_hashes_of_the_fields_that_have_nearly_as_many_values_as_r
     reference = Reference.learn(drawn(1))
     grids = {at: s.grid for at, s in enumerate(numeric(drawn(1), reference).values())}
     listed = sketching.listing(grids, [ROWS])
-    assert listed == {at: assemble.sampling_of(ROWS - ROWS // 8, grids[at].distinct) for at in range(4)}
+    assert listed == {at: sketching.sampling_of(ROWS - ROWS // 8, grids[at].distinct) for at in range(4)}
     assert all(level >= 6 for level in listed.values())
     assert sketching.listing(grids, [ROWS, 900]) == {}, "the small group needs every hash"
     assert sketching.listing(grids, []) == {}
@@ -121,7 +121,7 @@ def test_a_field_that_has_become_null_in_most_rows_is_asked_for_again(share: flo
     day = drawn(2)
     x = np.where(rng.random(ROWS) < share, np.nan, day["x"].to_numpy())
     state = numeric(day.set_column(0, "x", pa.array(x, from_pandas=True)), reference)["x"]
-    assert state.sampling == assemble.sampling_of(int(np.isfinite(x).sum()), state.grid.distinct)
+    assert state.sampling == sketching.sampling_of(int(np.isfinite(x).sum()), state.grid.distinct)
     assert sketches.estimate(state.registers, state.sampling) == pytest.approx(
         np.isfinite(x).sum(), rel=4 * sketches.ERROR
     )
