@@ -231,7 +231,7 @@ class DuckDBFile(DuckDB):
 
 
 class DuckDBMemory(DuckDB):
-    """DuckDB in memory, and frames and files that it reads in place. Calls from several threads take turns.
+    """DuckDB in memory, and frames and files that it reads in place or makes a table of. Calls from several threads take turns.
 
     What doesn't fit its memory limit goes to a folder of its own among the system's temporary files, which it removes.
     """
